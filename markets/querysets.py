@@ -1,0 +1,79 @@
+"""The questions asked of many coins, prices and sync runs at once."""
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+from django.db.models import F, Max, Q
+
+if TYPE_CHECKING:
+    from markets.models import Cryptocurrency, Interval, PriceData, SyncRun
+
+    CoinBase = models.QuerySet[Cryptocurrency]
+    PriceBase = models.QuerySet[PriceData]
+    RunBase = models.QuerySet[SyncRun]
+else:
+    CoinBase = PriceBase = RunBase = models.QuerySet
+
+
+class CryptocurrencyQuerySet(CoinBase):
+    def tracked(self) -> Self:
+        """Coins whose prices are synced."""
+        return self.filter(is_tracked=True)
+
+    def listed(self) -> Self:
+        return self.filter(is_listed=True)
+
+    def priced(self) -> Self:
+        return self.filter(price_usd__isnull=False)
+
+    def lacking_history(self, *, before: datetime) -> Self:
+        """Coins whose history was never pulled, or not since `before`; the never pulled come first, by rank."""
+        stale = Q(history_synced_at__isnull=True) | Q(history_synced_at__lt=before)
+        return self.filter(stale).order_by(
+            F("history_synced_at").asc(nulls_first=True), F("market_cap_rank").asc(nulls_last=True), "id"
+        )
+
+    def matching(self, text: str) -> Self:
+        """Coins whose id, symbol or name holds the text."""
+        return self.filter(Q(coingecko_id__icontains=text) | Q(symbol__icontains=text) | Q(name__icontains=text))
+
+    def newest_price_at(self) -> datetime | None:
+        return self.aggregate(newest=Max("price_at"))["newest"]
+
+
+class PriceDataQuerySet(PriceBase):
+    def of(self, coin: "Cryptocurrency", interval: "Interval | str") -> Self:
+        return self.filter(coin=coin, interval=interval).order_by("at")
+
+    def between(self, start: datetime, end: datetime) -> Self:
+        """Slots that begin at or after `start` and before `end`."""
+        return self.filter(at__gte=start, at__lt=end)
+
+    def daily(self) -> Self:
+        return self.filter(interval="1d")
+
+    def closed_by(self, cutoff: datetime, length: timedelta) -> Self:
+        """Slots that were over at the cutoff: the only ones a forecast may see."""
+        return self.filter(at__lte=cutoff - length)
+
+    def daily_closes(self, *, cutoff_on: date, days: int) -> list[tuple[str, date, float]]:
+        """(coin id, date, price at 00:00 UTC of that date), up to and including the cutoff's own midnight.
+
+        The close of day d is the price at 00:00 of d + 1, so each row is dated one day later.
+        """
+        last = cutoff_on - timedelta(days=1)
+        rows = self.daily().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
+        found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
+        return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
+
+
+class SyncRunQuerySet(RunBase):
+    def running(self) -> Self:
+        return self.filter(state="running")
+
+    def finished(self) -> Self:
+        return self.exclude(state="running")
+
+    def latest_of(self, kind: str) -> "SyncRun | None":
+        return self.filter(kind=kind).first()

@@ -1,0 +1,50 @@
+"""The questions asked of the registry and of the ledger."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from markets.models import Cryptocurrency
+    from predictions.models import Prediction, TrainedModel
+
+    ModelBase = models.QuerySet[TrainedModel]
+    PredictionBase = models.QuerySet[Prediction]
+else:
+    ModelBase = PredictionBase = models.QuerySet
+
+
+class TrainedModelQuerySet(ModelBase):
+    def serving(self) -> "TrainedModel | None":
+        """The one model whose forecasts are published, if there is one."""
+        return self.filter(state="serving").first()
+
+    def usable(self) -> Self:
+        return self.filter(state__in=["candidate", "serving", "retired"])
+
+
+class PredictionQuerySet(PredictionBase):
+    def for_coin(self, coin: "Cryptocurrency") -> Self:
+        return self.filter(coin=coin)
+
+    def open(self) -> Self:
+        return self.filter(state="open")
+
+    def scored(self) -> Self:
+        return self.filter(state="scored")
+
+    def due(self, now: datetime) -> Self:
+        """Open forecasts whose day has come, oldest first."""
+        return self.open().filter(target_at__lte=now).order_by("target_at", "sequence")
+
+    def evidence(self) -> Self:
+        """Scored forecasts that were written in time; only these make the record."""
+        return self.scored().filter(counts_as_evidence=True)
+
+    def latest_fan(self, coin: "Cryptocurrency") -> Self:
+        """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""
+        newest = self.filter(coin=coin).order_by("-cutoff_at", "-sequence").values("cutoff_at", "model_id").first()
+        if newest is None:
+            return self.none()
+        return self.filter(coin=coin, **newest).order_by("horizon_days")
