@@ -61,6 +61,20 @@ class TrainedModel(models.Model):
         return self.version
 
 
+class ForecastRefusal(models.Model):
+    """Why the last issue left a coin out."""
+
+    coin = models.OneToOneField(Cryptocurrency, on_delete=models.CASCADE, related_name="forecast_refusal")
+    reason = models.CharField(max_length=200)
+    checked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("coin",)
+
+    def __str__(self) -> str:
+        return f"{self.coin_id}: {self.reason}"
+
+
 class Prediction(models.Model):
     """One frozen forecast of one coin at one horizon, beside its baselines, scored when its day comes.
 

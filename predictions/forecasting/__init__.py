@@ -1,0 +1,1 @@
+"""Forecast bands for crypto prices: from a price panel to scored quantiles, without Django."""

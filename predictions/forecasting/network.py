@@ -1,0 +1,118 @@
+"""The band network in Keras: the only module that needs TensorFlow to be imported."""
+
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from predictions.forecasting.recipe import Recipe
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+@keras.saving.register_keras_serializable(package="cryptopredict")
+class PooledSpread(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
+    """z50 + (z - z50)·exp(s): pooled quantiles z (H, Q) spread about their median by a log-width s (B, H).
+
+    Monotone for any s, and z itself at s = 0.
+    """
+
+    def __init__(self, z: list[list[float]], median: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.z = z
+        self.median = median
+        values = np.asarray(z, dtype=np.float32)
+        self._centre = values[:, median : median + 1]
+        self._spread = values - self._centre
+
+    def call(self, log_width: Any) -> Any:
+        """Quantiles (B, H, Q) of y/(σ√h)."""
+        return self._centre + self._spread * keras.ops.exp(log_width)[:, :, None]
+
+    def get_config(self) -> dict[str, Any]:
+        """What rebuilds the layer."""
+        return {**super().get_config(), "z": self.z, "median": self.median}
+
+
+def build_network(recipe: Recipe, z: NDArray[np.float64], *, step_features: int, features: int) -> Any:
+    """A Keras model (steps (B, W, S), last (B, F)) → quantiles (B, H, Q) of y/(σ√h), equal to z before training."""
+    horizons = len(recipe.horizons)
+    steps = keras.Input((recipe.window, step_features), name="steps")
+    last = keras.Input((features,), name="last")
+    log_width = keras.layers.Dense(horizons, kernel_initializer="zeros", name="linear_head")(last)
+    inputs = [last]
+    if recipe.lstm_units:
+        inputs = [steps, last]
+        state = keras.layers.LSTM(recipe.lstm_units, name="lstm")(steps)
+        state = keras.layers.Dropout(recipe.dropout, name="dropout")(state)
+        regularizer = keras.regularizers.L2(recipe.lstm_head_l2)
+        head = keras.layers.Dense(
+            horizons, kernel_initializer="zeros", kernel_regularizer=regularizer, name="lstm_head"
+        )
+        log_width = keras.layers.Add(name="log_width")([log_width, head(state)])
+    spread = PooledSpread(z.tolist(), recipe.levels.index(0.5), name="quantiles")
+    return keras.Model(inputs, spread(log_width), name="bands")
+
+
+def seed_everything(seed: int) -> None:
+    """Start a run that repeats: a fresh Keras session, one seed for all generators, deterministic kernels."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def make_train_step(model: Any, recipe: Recipe, *, epoch_steps: int) -> Callable[[Batch], float]:
+    """One AdamW step on the mean pinball loss: half an epoch of warm-up, then a cosine to zero.
+
+    The returned function takes (steps, last, targets (B, H) with NaN where masked) and gives the loss.
+    """
+    warm_up = max(1, epoch_steps // 2)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warm_up,
+        decay_steps=max(1, recipe.epochs * epoch_steps - warm_up),
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.gradient_clip_norm
+    )
+    optimizer.build(model.trainable_variables)
+    levels = tf.constant(recipe.levels, dtype=tf.float32)
+    takes_steps = len(model.inputs) > 1
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(steps: Any, last: Any, target: Any) -> Any:
+        with tf.GradientTape() as tape:
+            quantiles = model([steps, last] if takes_steps else [last], training=True)
+            loss = masked_pinball(target, quantiles, levels)
+            total = tf.add_n([loss, *model.losses])
+        gradients = tape.gradient(total, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return lambda batch: float(step(*(tf.constant(array) for array in batch)))
+
+
+def masked_pinball(target: Any, quantiles: Any, levels: Any) -> Any:
+    """Mean pinball loss of quantiles (B, H, Q) over the targets (B, H) that are not NaN."""
+    known = tf.logical_not(tf.math.is_nan(target))
+    error = tf.where(known, target, 0.0)[:, :, None] - quantiles
+    loss = tf.reduce_mean(tf.maximum(levels * error, (levels - 1.0) * error), axis=2)
+    weight = tf.cast(known, tf.float32)
+    return tf.reduce_sum(loss * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+
+
+def export_onnx(model: Any) -> bytes:
+    """The model as an ONNX graph, z included; inputs keep the names `steps` and `last`."""
+    model([tf.zeros((1, *shape.shape[1:])) for shape in model.inputs])
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        model.export(str(file), format="onnx", verbose=False)
+        return file.read_bytes()
