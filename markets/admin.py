@@ -1,0 +1,109 @@
+"""Coins, prices and sync runs in the admin."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from markets import tasks
+from markets.models import Cryptocurrency, PriceData, RejectedPoint, SyncRun
+from markets.services import track_coins, untrack_coins
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Rows that only jobs write; staff look at them."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Cryptocurrency)
+class CryptocurrencyAdmin(admin.ModelAdmin[Cryptocurrency]):
+    list_display = (
+        "market_cap_rank", "name", "symbol", "coingecko_id", "price_usd", "change_24h_percent", "price_at",
+        "is_tracked", "is_listed", "history_synced_at", "history_problem",
+    )  # fmt: skip
+    list_display_links = ("name",)
+    list_filter = ("is_tracked", "is_listed", "history_synced_at")
+    search_fields = ("coingecko_id", "symbol", "name")
+    list_per_page = 50
+    actions = ("sync_now", "sync_all_now", "track", "untrack")
+    fieldsets = (
+        (None, {"fields": ("coingecko_id", "symbol", "name", "is_tracked", "is_listed")}),
+        ("Latest", {"fields": ("market_cap_rank", "price_usd", "price_at", "market_cap_usd", "volume_24h_usd")}),
+        ("History", {"fields": ("history_synced_at", "history_problem")}),
+    )
+    readonly_fields = (
+        "market_cap_rank", "price_usd", "price_at", "market_cap_usd", "volume_24h_usd", "is_listed",
+        "history_synced_at", "history_problem",
+    )  # fmt: skip
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Cryptocurrency | None = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "coingecko_id") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Cryptocurrency | None = None) -> bool:
+        return False  # untrack instead: history and forecasts stay
+
+    @admin.action(description="Sync now: prices and history of the chosen coins", permissions=["change"])
+    def sync_now(self, request: HttpRequest, queryset: QuerySet[Cryptocurrency]) -> None:
+        for coingecko_id in queryset.values_list("coingecko_id", flat=True):
+            tasks.sync_specific_cryptocurrency.delay(coingecko_id)
+        messages.success(request, f"{queryset.count()} coins are queued for a sync.")
+
+    @admin.action(description="Sync the prices of all tracked coins now", permissions=["change"])
+    def sync_all_now(self, request: HttpRequest, queryset: QuerySet[Cryptocurrency]) -> None:
+        tasks.sync_all_prices.delay()
+        messages.success(request, "A price sync is queued.")
+
+    @admin.action(description="Track the chosen coins", permissions=["change"])
+    def track(self, request: HttpRequest, queryset: QuerySet[Cryptocurrency]) -> None:
+        messages.success(request, f"{track_coins(coins=queryset)} coins are tracked now.")
+
+    @admin.action(description="Stop tracking the chosen coins (their history stays)", permissions=["change"])
+    def untrack(self, request: HttpRequest, queryset: QuerySet[Cryptocurrency]) -> None:
+        messages.success(request, f"{untrack_coins(coins=queryset)} coins are no longer tracked.")
+
+
+@admin.register(PriceData)
+class PriceDataAdmin(ReadOnlyAdmin):
+    list_display = ("coin", "interval", "at", "open", "high", "low", "close", "volume_24h", "market_cap", "samples")
+    list_filter = ("interval", "at")
+    search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
+    list_select_related = ("coin",)
+    ordering = ("-at",)
+    show_full_result_count = False
+
+
+class RejectedPointInline(admin.TabularInline[RejectedPoint, SyncRun]):
+    model = RejectedPoint
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ("coingecko_id", "reason", "value", "seen_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "kind", "state", "started_at", "duration", "done", "total", "calls", "rows_written", "rows_rejected", "problem",
+    )  # fmt: skip
+    list_filter = ("kind", "state", "started_at")
+    search_fields = ("problem",)
+    inlines = (RejectedPointInline,)
+
+    @admin.display(description="Duration")
+    def duration(self, run: SyncRun) -> str:
+        return f"{(run.finished_at - run.started_at).total_seconds():.1f} s" if run.finished_at else "—"
+
+
+@admin.register(RejectedPoint)
+class RejectedPointAdmin(ReadOnlyAdmin):
+    list_display = ("seen_at", "coingecko_id", "reason", "value", "run")
+    list_filter = ("reason", "seen_at")
+    search_fields = ("coingecko_id", "reason")

@@ -1,0 +1,58 @@
+"""Rolls five-minute slots up into hours and hours into days, once enough of them are there."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from markets.ingest import Slot, slot_start, write_rows
+from markets.models import Interval, PriceData
+
+# (from, to, how many of the finer slots a coarser one needs, how far back a run looks)
+STEPS = (
+    (Interval.FIVE_MINUTES, Interval.HOUR, 10, timedelta(hours=6)),
+    (Interval.HOUR, Interval.DAY, 22, timedelta(days=3)),
+)
+
+
+def roll_up(*, coin_ids: Iterable[int], now: datetime) -> int:
+    """Writes the hours and days that closed lately and are well covered; returns the rows written.
+
+    A well-covered slot opens with its first and closes with its last finer slot; the finer slots at both ends
+    must be there, or the true open and close are unknown.
+    """
+    ids = list(coin_ids)
+    return sum(_roll(ids, fine, coarse, needed, now, back) for fine, coarse, needed, back in STEPS)
+
+
+def _roll(
+    coin_ids: list[int], fine: Interval, coarse: Interval, needed: int, now: datetime, back: timedelta
+) -> int:
+    end = slot_start(now, coarse.length)
+    start = slot_start(now - back, coarse.length)
+    found = (
+        PriceData.objects.filter(coin_id__in=coin_ids, interval=fine)
+        .between(start, end)
+        .order_by("coin_id", "at")
+    )
+    parts: dict[tuple[int, datetime], list[PriceData]] = {}
+    for row in found.iterator(chunk_size=5000):
+        parts.setdefault((row.coin_id, slot_start(row.at, coarse.length)), []).append(row)
+    rows = [
+        (coin_id, coarse, merge(at, group))
+        for (coin_id, at), group in parts.items()
+        if len(group) >= needed and group[0].at == at and group[-1].at + fine.length == at + coarse.length
+    ]
+    return write_rows(rows=rows) if rows else 0
+
+
+def merge(at: datetime, rows: list[PriceData]) -> Slot:
+    """One slot out of finer ones in time order."""
+    return Slot(
+        at=at,
+        open=rows[0].open,
+        high=max(row.high for row in rows),
+        low=min(row.low for row in rows),
+        close=rows[-1].close,
+        volume_24h=rows[-1].volume_24h,
+        market_cap=rows[-1].market_cap,
+        samples=sum(row.samples for row in rows),
+    )

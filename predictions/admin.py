@@ -1,0 +1,86 @@
+"""The registry and the ledger in the admin."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from predictions import registry, tasks
+from predictions.forecasting.artifact import ArtifactError
+from predictions.models import ForecastRefusal, Prediction, TrainedModel
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Rows that are written by jobs only and never by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(TrainedModel)
+class TrainedModelAdmin(ReadOnlyAdmin):
+    list_display = (
+        "version", "state", "origin", "cutoff_on", "trained_at", "promoted_at", "coins", "rows", "progress", "reason",
+    )  # fmt: skip
+    list_filter = ("state", "origin")
+    search_fields = ("version", "reason", "problem")
+    actions = ("train_now", "activate", "issue_now")
+
+    @admin.display(description="Progress")
+    def progress(self, model: TrainedModel) -> str:
+        return f"{model.done} of {model.total}" if model.state == TrainedModel.State.TRAINING else ""
+
+    @admin.action(description="Train a new model now (the choice of rows does not matter)", permissions=["view"])
+    def train_now(self, request: HttpRequest, queryset: QuerySet[TrainedModel]) -> None:
+        tasks.train_model.delay()
+        messages.success(request, "A training is queued; the new model appears in this list.")
+
+    @admin.action(description="Activate the chosen model", permissions=["view"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[TrainedModel]) -> None:
+        if queryset.count() != 1:
+            messages.error(request, "Choose exactly one model to activate. Nothing was changed.")
+            return
+        model = queryset.get()
+        try:
+            registry.promote(model=model, reason=f"Activated in the admin by {request.user}.")
+        except (registry.PromotionRefused, ArtifactError) as error:
+            messages.error(request, f"{model} was not activated: {error}")
+            return
+        messages.success(request, f"{model} serves now.")
+
+    @admin.action(description="Issue today's forecasts now", permissions=["view"])
+    def issue_now(self, request: HttpRequest, queryset: QuerySet[TrainedModel]) -> None:
+        tasks.issue_forecasts.delay()
+        messages.success(request, "An issue of forecasts is queued.")
+
+
+@admin.register(Prediction)
+class PredictionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "sequence", "coin", "horizon_days", "cutoff_at", "target_at", "state", "headline", "label", "is_hit_80",
+        "crps", "crps_fhs", "counts_as_evidence", "model",
+    )  # fmt: skip
+    list_filter = ("state", "horizon_days", "headline", "counts_as_evidence", "is_hit_80", "model", "cutoff_at")
+    search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name", "row_hash")
+    list_select_related = ("coin", "model")
+    actions = ("score_now",)
+    show_full_result_count = False
+
+    @admin.action(description="Score all due forecasts now", permissions=["view"])
+    def score_now(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> None:
+        tasks.score_due_forecasts.delay()
+        messages.success(request, "A scoring of all due forecasts is queued.")
+
+
+@admin.register(ForecastRefusal)
+class ForecastRefusalAdmin(ReadOnlyAdmin):
+    list_display = ("coin", "reason", "checked_at")
+    search_fields = ("coin__coingecko_id", "coin__name", "reason")
+    list_select_related = ("coin",)

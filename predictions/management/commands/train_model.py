@@ -1,0 +1,33 @@
+"""manage.py train_model: trains and validates a model on this site's own history."""
+
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from predictions import registry
+from predictions.history import NoHistory
+
+
+class Command(BaseCommand):
+    help = "Trains an LSTM on the stored history, validates it on held-out days and registers it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--cutoff", type=date.fromisoformat, help="last day to learn from (YYYY-MM-DD)")
+        parser.add_argument("--seed", type=int, default=7)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from predictions.forecasting.training import NotEnoughData
+
+        try:
+            model = registry.train_model(cutoff_on=options["cutoff"], seed=options["seed"])
+        except (NoHistory, NotEnoughData) as error:
+            raise CommandError(f"No model was trained: {error}") from error
+        self.stdout.write(f"{model.version}: {model.get_state_display()}, {model.rows} windows of {model.coins} coins.")
+        for row in model.metrics["validation"]["rows"]:
+            if row["model"] == "lstm":
+                fhs = row["against"]["fhs"]
+                self.stdout.write(
+                    f"  {row['horizon']:>2} days against FHS: skill {fhs['skill']:+.2%} over {fhs['n_dates']} dates, "
+                    f"{fhs['label']} (back-test, not evidence)"
+                )

@@ -1,0 +1,112 @@
+"""Scores forecasts whose day has come against the price that was observed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from django.db import transaction
+from django.utils import timezone
+
+from markets.models import Interval, PriceData
+from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
+from predictions.forecasting.quantiles import BAND_80, BAND_95
+from predictions.models import Prediction
+
+VOID_AFTER = timedelta(days=7)
+BATCH = 500
+MAX_BATCHES = 200
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What one scoring run did."""
+
+    scored: int
+    void: int
+    waiting: int
+
+
+def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
+    """Scores every due forecast whose outcome is known. Idempotent; a scored forecast is never scored again.
+
+    The outcome is the price at 00:00 UTC of the target day. Where none was observed for seven days, the
+    forecast becomes void, with the reason.
+    """
+    now = now or timezone.now()
+    scored = void = waiting = 0
+    after = 0
+    for _ in range(MAX_BATCHES):
+        with transaction.atomic():
+            due = list(
+                Prediction.objects.select_for_update()
+                .open()
+                .filter(target_at__lte=now, sequence__gt=after)
+                .order_by("sequence")[:BATCH]
+            )
+            if not due:
+                break
+            after = due[-1].sequence
+            actuals = _actual_prices(due)
+            settled = [
+                (one, actuals[one.coin_id, one.target_at])
+                for one in due
+                if (one.coin_id, one.target_at) in actuals
+            ]
+            missing = [one for one in due if (one.coin_id, one.target_at) not in actuals]
+            lost = [one for one in missing if now - one.target_at > VOID_AFTER]
+            for prediction, actual in settled:
+                score(prediction, actual, now)
+            for prediction in lost:
+                prediction.state = Prediction.State.VOID
+                prediction.void_reason = "No price was observed at the target time."
+            _store(settled=[one for one, _ in settled], void=lost)
+            scored, void, waiting = (
+                scored + len(settled),
+                void + len(lost),
+                waiting + len(missing) - len(lost),
+            )
+    return Scoring(scored, void, waiting)
+
+
+def _actual_prices(due: list[Prediction]) -> dict[tuple[int, datetime], float]:
+    """The price at 00:00 UTC of each target day: the close of the day before it."""
+    day = timedelta(days=1)
+    rows = PriceData.objects.filter(
+        coin_id__in={one.coin_id for one in due},
+        interval=Interval.DAY,
+        at__in={one.target_at - day for one in due},
+    )
+    return {(coin, at + day): close for coin, at, close in rows.values_list("coin_id", "at", "close")}
+
+
+def score(prediction: Prediction, actual_price: float, now: datetime) -> None:
+    """Fills in the outcome and the scores of a forecast, all on the log-return; does not save."""
+    base = prediction.base_price
+    actual = np.array(np.log(actual_price / base))
+
+    def logs(prices: list[float]) -> np.ndarray:
+        return np.log(np.array(prices) / base)
+
+    published = logs(prediction.quantiles)
+    low, high = published[BAND_80[0]], published[BAND_80[1]]
+    prediction.state, prediction.actual_price, prediction.scored_at = (
+        Prediction.State.SCORED,
+        actual_price,
+        now,
+    )
+    prediction.crps = float(crps_from_quantiles(actual, published))
+    prediction.crps_model = float(crps_from_quantiles(actual, logs(prediction.model_quantiles)))
+    prediction.crps_fhs = float(crps_from_quantiles(actual, logs(prediction.fhs_quantiles)))
+    prediction.crps_ewma = float(crps_from_quantiles(actual, logs(prediction.ewma_quantiles)))
+    prediction.interval_score_80 = float(interval_score(actual, low, high, 0.2))
+    prediction.is_hit_80 = bool(is_inside(actual, low, high))
+    prediction.is_hit_95 = bool(is_inside(actual, published[BAND_95[0]], published[BAND_95[1]]))
+
+
+def _store(*, settled: list[Prediction], void: list[Prediction]) -> None:
+    Prediction.objects.bulk_update(
+        settled,
+        ["state", "actual_price", "scored_at", "crps", "crps_model", "crps_fhs", "crps_ewma", "interval_score_80",
+         "is_hit_80", "is_hit_95"],
+    )  # fmt: skip
+    Prediction.objects.bulk_update(void, ["state", "void_reason"])

@@ -1,0 +1,47 @@
+"""When forecasts are issued and scored and models are trained."""
+
+from celery import shared_task
+from celery.utils.log import get_task_logger
+
+from predictions import issuing, registry, scoring
+from predictions.history import NoHistory
+from predictions.registry import NoModel
+
+logger = get_task_logger(__name__)
+
+
+@shared_task(name="predictions.prepare_model")
+def prepare_model() -> None:
+    """Lets the starter model serve on a new site."""
+    registry.install_starter_model()
+
+
+@shared_task(name="predictions.issue_forecasts", expires=3500)
+def issue_forecasts() -> None:
+    """Freezes the forecasts that are still missing for the newest closed day."""
+    try:
+        issue = issuing.issue_forecasts()
+    except (NoModel, NoHistory) as error:
+        logger.warning("no forecasts were issued: %s", error)
+        return
+    logger.info("%s forecasts of %s coins at %s", issue.forecasts, issue.coins, issue.cutoff_on)
+
+
+@shared_task(name="predictions.score_due_forecasts", expires=3500)
+def score_due_forecasts() -> None:
+    """Scores what is due."""
+    done = scoring.score_due_forecasts()
+    logger.info("%s scored, %s void, %s waiting for a price", done.scored, done.void, done.waiting)
+
+
+@shared_task(name="predictions.train_model")
+def train_model() -> None:
+    """Trains and validates a candidate; runs in the trainer, the only process that imports TensorFlow."""
+    from predictions.forecasting.training import NotEnoughData
+
+    try:
+        model = registry.train_model()
+    except (NoHistory, NotEnoughData) as error:
+        logger.warning("no model was trained: %s", error)
+        return
+    logger.info("%s is %s", model.version, model.state)
