@@ -6,7 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
+
+django_stubs_ext.monkeypatch()  # so that ModelAdmin[Coin] and the like can be written as the type stubs have them
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -54,7 +54,11 @@ class Transaction(models.Model):
     kind = models.CharField(max_length=12, choices=Kind.choices)
     quantity = models.DecimalField(max_digits=38, decimal_places=18)
     unit_price_usd = models.DecimalField(
-        max_digits=38, decimal_places=18, null=True, blank=True, help_text="Price of one coin; a buy or a sell has one."
+        max_digits=38,
+        decimal_places=18,
+        null=True,
+        blank=True,
+        help_text="Price of one coin; a buy or a sell has one.",
     )
     fee_usd = models.DecimalField(max_digits=38, decimal_places=18, default=Decimal(0))
     occurred_at = models.DateTimeField()
@@ -70,10 +74,12 @@ class Transaction(models.Model):
             models.CheckConstraint(condition=Q(quantity__gt=0), name="transaction_quantity_positive"),
             models.CheckConstraint(condition=Q(fee_usd__gte=0), name="transaction_fee_not_negative"),
             models.CheckConstraint(
-                condition=Q(unit_price_usd__isnull=True) | Q(unit_price_usd__gte=0), name="transaction_price_not_negative"
+                condition=Q(unit_price_usd__isnull=True) | Q(unit_price_usd__gte=0),
+                name="transaction_price_not_negative",
             ),
             models.CheckConstraint(
-                condition=~Q(kind__in=["buy", "sell"]) | Q(unit_price_usd__isnull=False), name="trade_has_a_price"
+                condition=~Q(kind__in=["buy", "sell"]) | Q(unit_price_usd__isnull=False),
+                name="trade_has_a_price",
             ),
         )
 

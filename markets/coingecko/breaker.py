@@ -5,9 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .errors import BreakerOpen, CoinGeckoError, PlanProblem
-from .state import Document, SharedState
+from .state import Change, Document, SharedState
+
+R = TypeVar("R")
 
 FAILURES_TO_OPEN = 5
 FIRST_PAUSE_SECONDS = 30.0
@@ -26,9 +29,9 @@ class Permit:
 class Breaker:
     """Opens after five failures in a row, or at once for an hour when the key itself is refused.
 
-    Once the pause is over a single process gets a probe, on a lease of ``probe_lease_seconds`` in case it dies.
-    A probe that fails doubles the pause. What a call that is not the probe reports while the breaker is open
-    changes nothing: it was sent before.
+    Once the pause is over a single process gets a probe, on a lease of ``probe_lease_seconds`` in case it
+    dies. A probe that fails doubles the pause. What a call that is not the probe reports while the breaker is
+    open changes nothing: it was sent before.
     """
 
     def __init__(self, state: SharedState, *, clock: Callable[[], float], probe_lease_seconds: float) -> None:
@@ -37,7 +40,7 @@ class Breaker:
         self._probe_lease_seconds = probe_lease_seconds
 
     def admit(self) -> Permit:
-        """Return a permit. Raises BreakerOpen during the pause, or while another process's probe is under way."""
+        """Return a permit. Raises BreakerOpen during the pause and during another process's probe."""
         now = self._clock()
         probe_id = uuid.uuid4().hex[:12]
 
@@ -78,7 +81,7 @@ class Breaker:
 
         def succeed(document: Document) -> None:
             _fill(document)
-            if document["is_open"] and document["probe_id"] != permit.probe_id:
+            if not _counts(document, permit):
                 return
             document.update(is_open=False, failures=0, pause_seconds=FIRST_PAUSE_SECONDS, last_success_at=now)
             _end_probe(document)
@@ -94,7 +97,7 @@ class Breaker:
             document["last_error"] = {
                 "at": now, "kind": type(error).__name__, "status": error.status, "message": error.message,
             }  # fmt: skip
-            if document["is_open"] and document["probe_id"] != permit.probe_id:
+            if not _counts(document, permit):
                 return
             document["failures"] += 1
             if isinstance(error, PlanProblem):
@@ -108,7 +111,7 @@ class Breaker:
         self._update(fail, now)
 
     def snapshot(self) -> Document:
-        """Return ``state`` (closed, open or half_open) with the counters and stamps, in seconds since the epoch."""
+        """Return ``state`` (closed, open, half_open), counters, and stamps in seconds since the epoch."""
         now = self._clock()
 
         def look(document: Document) -> Document:
@@ -120,5 +123,50 @@ class Breaker:
 
         return self._update(look, now)
 
-    def _update[R](self, change: Callable[[Document], R], now: float) -> R:
+    def _update(self, change: Change[R], now: float) -> R:
         return self._state.update(_NAME, change, merge=_merge, now=now)
+
+
+def _defaults() -> Document:
+    return {
+        "is_open": False,
+        "failures": 0,
+        "open_until": 0.0,
+        "pause_seconds": FIRST_PAUSE_SECONDS,
+        "probe_id": None,
+        "probe_until": 0.0,
+        "last_success_at": None,
+        "last_error": None,
+    }
+
+
+def _fill(document: Document) -> None:
+    for name, value in _defaults().items():
+        document.setdefault(name, value)
+
+
+def _counts(document: Document, permit: Permit) -> bool:
+    """Tell whether a call's outcome changes the state: any while closed, only the probe's while open."""
+    is_probe = permit.probe_id is not None and permit.probe_id == document["probe_id"]
+    return is_probe or not document["is_open"]
+
+
+def _open(document: Document, until: float) -> None:
+    document.update(is_open=True, open_until=until)
+    _end_probe(document)
+
+
+def _end_probe(document: Document) -> None:
+    document.update(probe_id=None, probe_until=0.0)
+
+
+def _merge(document: Document, remembered: Document) -> None:
+    """After a loss, stay as open as the most worried of the processes remembers."""
+    _fill(document)
+    _fill(remembered)
+    if (remembered["is_open"], remembered["open_until"]) > (document["is_open"], document["open_until"]):
+        for name in ("is_open", "open_until", "pause_seconds", "probe_id", "probe_until"):
+            document[name] = remembered[name]
+    document["failures"] = max(document["failures"], remembered["failures"])
+    document["last_success_at"] = document["last_success_at"] or remembered["last_success_at"]
+    document["last_error"] = document["last_error"] or remembered["last_error"]

@@ -19,7 +19,9 @@ class MonthlyBudget:
     CoinGecko's documents disagree on whether failed calls cost a credit, so each try is charged.
     """
 
-    def __init__(self, state: SharedState, *, monthly_credits: int | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, state: SharedState, *, monthly_credits: int | None, clock: Callable[[], float]
+    ) -> None:
         self._state = state
         self._credits = monthly_credits
         self._clock = clock
@@ -38,7 +40,7 @@ class MonthlyBudget:
         if not self._state.update(_NAME, charge, merge=_merge, now=now):
             resets_at = _next_month(now)
             raise BudgetExhausted(
-                f"All {self._credits:,} credits of the month are used; the next month begins {resets_at:%Y-%m-%d} UTC.",
+                f"The month's {self._credits:,} credits are used; new ones on {resets_at:%Y-%m-%d} UTC.",
                 resets_at=resets_at,
             )
 
@@ -116,25 +118,29 @@ def plan(
 ) -> CallPlan:
     """Add up a schedule against the minute rate and the monthly credits (None: no budget).
 
-    A run longer than a minute is fine, because the limiter spreads it; a sustained rate above the limit is not.
-    Raises ScheduleDoesNotFit, with the arithmetic in its message.
+    A run longer than a minute is fine, because the limiter spreads it; a sustained rate above the limit is
+    not. Raises ScheduleDoesNotFit, with the arithmetic in its message.
     """
     for job in schedule:
         if job.calls_per_run < 0 or not job.period_seconds > 0:
-            raise ValueError(f"{job.name}: calls_per_run must not be negative and period_seconds must be positive.")
+            raise ValueError(f"{job.name}: calls_per_run must be at least 0 and period_seconds positive.")
     per_month = sum(job.calls_per_month() for job in schedule)
     per_minute = sum(job.calls_per_minute() for job in schedule)
     arithmetic = " + ".join(
-        f"{job.name} {job.calls_per_run} × {_LONGEST_MONTH_SECONDS / job.period_seconds:,.0f} runs"
+        f"{job.name} {job.calls_per_run} x {_LONGEST_MONTH_SECONDS / job.period_seconds:,.0f} runs"
         f" = {job.calls_per_month():,.0f}"
         for job in schedule
     )
-    arithmetic = f"{arithmetic or 'no jobs'}; together {per_month:,.0f} calls in 31 days, {per_minute:.2f} a minute"
+    arithmetic = (
+        f"{arithmetic or 'no jobs'}; sum {per_month:,.0f} calls in 31 days, {per_minute:.2f} a minute"
+    )
     excesses = []
     if monthly_credits is not None and per_month > monthly_credits:
         excesses.append(f"{per_month - monthly_credits:,.0f} over the {monthly_credits:,} credits of a month")
     if per_minute > calls_per_minute:
         excesses.append(f"{per_minute - calls_per_minute:.2f} over the {calls_per_minute} calls of a minute")
     if excesses:
-        raise ScheduleDoesNotFit(f"The schedule does not fit: {arithmetic}; that is {' and '.join(excesses)}.")
+        raise ScheduleDoesNotFit(
+            f"The schedule does not fit: {arithmetic}; that is {' and '.join(excesses)}."
+        )
     return CallPlan(calls_per_month=per_month, calls_per_minute=per_minute, arithmetic=arithmetic)

@@ -60,7 +60,12 @@ class RateLimited(CoinGeckoError):
     """Too many calls: said by CoinGecko (``status`` 429) or by our own limiter (``status`` None)."""
 
     def __init__(
-        self, message: str, *, retry_after_seconds: float, status: int | None = None, error_code: int | None = None
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float,
+        status: int | None = None,
+        error_code: int | None = None,
     ) -> None:
         super().__init__(message, status=status, error_code=error_code)
         self.retry_after_seconds = retry_after_seconds
@@ -96,7 +101,7 @@ class BadAnswer(CoinGeckoError):
 
     def __init__(self, message: str, *, status: int | None = None, is_retryable: bool = False) -> None:
         super().__init__(message, status=status)
-        # A wrong shape comes back the same, and every 200 costs a credit; a cut-off body may be whole next time.
+        # A wrong shape comes back the same, and each 200 costs a credit; a cut-off body may be whole then.
         self.is_retryable = is_retryable
 
 
@@ -109,7 +114,7 @@ class PlanProblem(RequestRefused):
 
     @property
     def concerns_every_call(self) -> bool:
-        """False if only this endpoint or this range is beyond the plan; True if the key or address is refused."""
+        """False if only this endpoint or range is beyond the plan; True if the key or address is refused."""
         if self.error_code in _KEY_CODES or self.status == 403:
             return True
         if self.error_code in _REQUEST_CODES:
@@ -145,7 +150,7 @@ def error_from_answer(status: int, body: bytes, headers: Mapping[str, str], *, n
 def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> float:
     """Return how long to keep silent after a 429, in seconds: 0 to ``MAX_HOLD_SECONDS``.
 
-    ``Retry-After`` (seconds or HTTP date) wins over ``x-ratelimit-reset``; without both, the next minute is awaited.
+    ``Retry-After`` (seconds or HTTP date) wins over ``x-ratelimit-reset``; else the next minute.
     """
     wait = _from_retry_after(headers, now)
     if wait is None:

@@ -16,7 +16,7 @@ _MARGIN_SECONDS = 0.001
 
 
 class SlidingWindow:
-    """Hands out at most ``calls_per_window`` calls in any window, and none before the time set by ``hold_until``.
+    """Hands out at most ``calls_per_window`` calls in any window, and none before what ``hold_until`` set.
 
     A call counts from the moment it was granted until a window after it was *finished*: the server may have
     received it at any moment between the two, and it is the server's window that must not overflow.
@@ -70,7 +70,7 @@ class SlidingWindow:
         self._state.update(_NAME, stamp, merge=self._merge, now=now)
 
     def hold_until(self, at: float) -> None:
-        """Let no process call before ``at`` (seconds since the epoch); an earlier hold never shortens a later one."""
+        """Let no process call before ``at`` (seconds since the epoch); a hold is never shortened."""
         now = self._clock()
 
         def hold(document: Document) -> None:
@@ -103,15 +103,20 @@ class SlidingWindow:
                 calls[call_id] = now
                 return 0.0
             leaving = sorted(calls.values())[len(calls) - self._limit]
-            return max(leaving + self._window_seconds - now, _MARGIN_SECONDS)
+            return max(float(leaving) + self._window_seconds - now, _MARGIN_SECONDS)
 
         return self._state.update(_NAME, take, merge=self._merge, now=now)
 
     def _tidy(self, document: Document, now: float) -> None:
-        """Forget calls that left the window. A stamp from the future (a clock set back) counts as now."""
+        """Forget calls that left the window.
+
+        Others may have stamped later than ``now``, which was read before this process got its turn. A stamp more
+        than a window ahead means that the clock was set back; it counts as now, or nothing would ever leave.
+        """
+        length = self._window_seconds
         calls = document.setdefault("calls", {})
         document["calls"] = {
-            call_id: min(at, now) for call_id, at in calls.items() if at + self._window_seconds >= now
+            call_id: at if at <= now + length else now for call_id, at in calls.items() if at + length >= now
         }
         document.setdefault("not_before", 0.0)
 

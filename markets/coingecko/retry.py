@@ -15,7 +15,9 @@ T = TypeVar("T")
 class Patience:
     """How long one call may still work (its deadline) and how long it may still queue for a free place."""
 
-    def __init__(self, *, deadline_seconds: float, max_wait_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, deadline_seconds: float, max_wait_seconds: float, clock: Callable[[], float]
+    ) -> None:
         self._clock = clock
         self._deadline_at = clock() + deadline_seconds
         self.wait_left_seconds = max_wait_seconds
@@ -52,9 +54,9 @@ def call_with_retries(
     sleep: Callable[[float], None],
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> T:
-    """Return ``call()``; after a failure that may pass, try again. Raises the last failure when patience ends.
+    """Return ``call()``; after a failure that may pass, try again. Raises the last failure at the end.
 
-    A 429 is tried again without a pause here: the limiter itself holds every process back until it is allowed.
+    A 429 is tried again without a pause here: the limiter itself holds every process back.
     """
     for tries_done in range(1, policy.max_tries + 1):
         try:

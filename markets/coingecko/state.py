@@ -1,4 +1,4 @@
-"""The small documents (limiter, breaker, budget) that every process changes one at a time, on disk or in Redis."""
+"""Small documents (limiter, breaker, budget) that all processes change in turn, on disk or in Redis."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from .errors import StateUnavailable
 
@@ -20,13 +22,15 @@ Document = dict[str, Any]
 Change = Callable[[Document], T]
 """Changes the document in place and returns a result; may run again, so it must touch nothing else."""
 Merge = Callable[[Document, Document], None]
-"""Brings what this process remembers (second) into a document that was born after the store lost the first."""
+"""Brings what this process remembers (second) into the document born after the store lost it (first)."""
 
 _BUSY_TIMEOUT_SECONDS = 5.0
+_REDIS_TIMEOUT_SECONDS = 0.5
 _KEPT_SECONDS = 40 * 86400
 """Longer than a month, the longest time over which anything is counted."""
 _MAX_SWAPS = 500
 
+_CREATE = "CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, body TEXT NOT NULL)"
 _COMPARE_AND_SET = """
 local current = redis.call('GET', KEYS[1])
 if (current or '') ~= ARGV[1] then return 0 end
@@ -36,28 +40,26 @@ return 1
 
 
 class SharedState(Protocol):
-    """Named JSON documents shared by all processes; a change is atomic and is never lost between two of them."""
+    """Named JSON documents shared by all processes; a change is atomic, and none is lost."""
 
     def now(self) -> float:
         """Return the time in seconds since the epoch that all sharers agree on."""
 
     def update(self, name: str, change: Change[T], *, merge: Merge, now: float) -> T:
-        """Apply ``change`` to the document (empty but for ``born`` and ``born_at`` at first); return its result.
+        """Apply ``change`` to the document (at first only ``born`` and ``born_at``); return its result.
 
-        If the store was emptied behind this process's back, ``merge`` first restores what the process remembers.
+        If the store was emptied since, ``merge`` first restores what this process remembers.
         Raises StateUnavailable when the store does not answer; then nothing was changed.
         """
 
 
 class _Memory:
-    """What this process saw last: a store that was flushed must not turn an open breaker into a closed one."""
+    """What this process saw last: flushing the store must not turn an open breaker into a closed one."""
 
     def __init__(self) -> None:
         self._seen: dict[str, str] = {}
 
-    def apply(
-        self, name: str, raw: str | None, change: Change[T], merge: Merge, now: float
-    ) -> tuple[str, T]:
+    def apply(self, name: str, raw: str | None, change: Change[T], merge: Merge, now: float) -> tuple[str, T]:
         document = _decode(name, raw) if raw else {"born": uuid.uuid4().hex, "born_at": now}
         seen = self._seen.get(name)
         if seen is not None:
@@ -114,7 +116,7 @@ class DiskState:
             _use_wal(connection)
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("CREATE TABLE IF NOT EXISTS documents (name TEXT PRIMARY KEY, body TEXT NOT NULL)")
+                connection.execute(_CREATE)
                 yield connection
             except BaseException:
                 connection.execute("ROLLBACK")
@@ -150,11 +152,25 @@ class RedisState:
         # A registered script loads itself again after a restart or SCRIPT FLUSH (NOSCRIPT).
         self._compare_and_set = client.register_script(_COMPARE_AND_SET)
 
+    @classmethod
+    def from_url(
+        cls, url: str, *, prefix: str = "coingecko:", clock: Callable[[], float] | None = None
+    ) -> RedisState:
+        """Connect with short time-outs: a Redis that hangs must fail the call, not hold up the worker."""
+        client = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            # One more try, at once, for a connection that died with a restart.
+            retry=Retry(NoBackoff(), 1),
+        )
+        return cls(client, prefix=prefix, clock=clock)
+
     def now(self) -> float:
         if self._clock is not None:
             return self._clock()
         try:
-            seconds, microseconds = self._client.time()  # type: ignore[misc]
+            seconds, microseconds = self._client.time()
         except (redis.RedisError, OSError) as error:
             raise _redis_failed(error) from error
         return float(seconds) + float(microseconds) / 1e6
@@ -169,7 +185,9 @@ class RedisState:
                     return result
         except (redis.RedisError, OSError) as error:
             raise _redis_failed(error) from error
-        raise StateUnavailable(f"The shared document {name!r} was changed by others {_MAX_SWAPS} times in a row.")
+        raise StateUnavailable(
+            f"The shared document {name!r} was changed by others {_MAX_SWAPS} times running."
+        )
 
     def _read(self, name: str) -> str | None:
         raw: Any = self._client.get(self._prefix + name)

@@ -1,1 +1,1 @@
-"""A CoinGecko-compatible server on loopback that replays CSV files or a simulated market and injects faults."""
+"""A CoinGecko-compatible server on loopback: a simulated market or replayed CSV files, with faults."""

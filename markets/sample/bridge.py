@@ -28,7 +28,7 @@ def remove_line(walks: FloatArray) -> FloatArray:
 
 
 def random_shapes(key: int, first_day: int, days: int) -> FloatArray:
-    """Return unit-variance bridges for `days` days from `first_day` (days since 1970), shape (days, slots + 1)."""
+    """Return unit-variance bridges from `first_day` (days since 1970) on, shape (days, slots + 1)."""
     steps = normals(key, first_day * SLOTS_PER_DAY, days * SLOTS_PER_DAY).reshape(days, SLOTS_PER_DAY)
     walks = np.zeros((days, SLOTS_PER_DAY + 1))
     np.cumsum(steps * _STEP_SCALE, axis=1, out=walks[:, 1:])
@@ -36,9 +36,11 @@ def random_shapes(key: int, first_day: int, days: int) -> FloatArray:
 
 
 def join_days(log_anchors: FloatArray, deviations: FloatArray) -> FloatArray:
-    """Return the log path through `log_anchors` (days + 1,) with `deviations` (days, slots + 1) laid on each day.
+    """Return the log path through `log_anchors` (days + 1,) plus `deviations` (days, slots + 1).
 
     The answer has shape (days * slots + 1,), one value each five minutes, the last one being the last anchor.
     """
     lines = log_anchors[:-1, None] + np.diff(log_anchors)[:, None] * _GRID[None, :-1]
-    return np.concatenate([(lines + deviations[:, :-1]).ravel(), log_anchors[-1:]])
+    path = lines + deviations[:, :-1]
+    path[:, 0] = log_anchors[:-1]  # known even where the next day is not
+    return np.concatenate([path.ravel(), log_anchors[-1:]])

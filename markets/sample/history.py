@@ -24,9 +24,10 @@ class Points(NamedTuple):
 class CoinHistory:
     """Daily rows at 00:00 UTC from `first_day` (days since 1970) on, all columns of one length.
 
-    `volatilities` holds the standard deviation of the log return from each row to the next; it sets how far the
-    bridge strays within the day. `recorded_shapes(first_day, days)` gives measured intraday deviations with the
-    shape (days, slots + 1) in place of random ones, and NaN in the rows of the days it knows nothing about.
+    `volatilities` holds the standard deviation of the log return from each row to the next; it sets how
+    far the bridge strays within the day. `recorded_shapes(first_day, days)` gives measured intraday
+    deviations with the shape (days, slots + 1) in place of random ones, and NaN in the rows of the days
+    it knows nothing about.
     """
 
     key: int
@@ -46,7 +47,7 @@ class CoinHistory:
         )
 
     def price_path(self, first_day: int, days: int) -> FloatArray:
-        """Return the price each five minutes over `days` days, shape (days * slots + 1,), both ends included."""
+        """Return the price each five minutes of `days` days, shape (days * slots + 1,) with both ends."""
         anchors = np.log(self._rows(self.prices, first_day, days + 1))
         volatilities = self._rows(self.volatilities, first_day, days)
         deviations = random_shapes(self.key, first_day, days) * volatilities[:, None]
@@ -79,7 +80,7 @@ class CoinHistory:
     def _rows(self, column: FloatArray, first_day: int, days: int) -> FloatArray:
         """Return `days` values of a column from `first_day`, NaN before its first and after its last row."""
         start = first_day - self.first_day
-        if 0 <= start and start + days <= column.size:
+        if start >= 0 and start + days <= column.size:
             return column[start : start + days]
         positions = np.arange(start, start + days)
         is_inside = (positions >= 0) & (positions < column.size)
@@ -102,4 +103,3 @@ def _interpolated(values: FloatArray, positions: FloatArray) -> FloatArray:
 def day_of(at: float) -> int:
     """Return the number of days from 1970-01-01 to the UTC day of `at` (seconds)."""
     return int(at // SECONDS_PER_DAY)
-

@@ -1,4 +1,4 @@
-"""Random numbers that are a pure function of (key, position), so that any piece of any series can be made again."""
+"""Random numbers as a pure function of (key, position): any piece of a series can be made again."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ def stream_key(*parts: object) -> int:
 
 
 def uniforms(key: int, start: int, count: int) -> FloatArray:
-    """Return draws `start` to `start + count` of a stream, each in the open interval (0, 1), shape (count,)."""
+    """Return draws `start` to `start + count` of a stream, each strictly between 0 and 1, shape (count,)."""
     skipped = start % DRAWS_PER_COUNTER
     philox = np.random.Philox(key=key, counter=start // DRAWS_PER_COUNTER)
     draws: FloatArray = np.random.Generator(philox).random(skipped + count)[skipped:]

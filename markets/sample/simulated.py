@@ -20,8 +20,10 @@ AHEAD_DAYS = 731  # a server may run this long before it must be started again
 STALE_SECONDS = 2 * 86_400
 
 FACTOR_VOLATILITY = 0.024
-SHOCK_DEGREES = 6.0
-ARCH, GARCH = 0.07, 0.91  # with 6 degrees of freedom the fourth moment is still finite
+SHOCK_DEGREES = 5.0
+ARCH, GARCH = 0.12, 0.86
+LARGEST_SHOCK = 8.0  # in standard deviations: the tails stay fat, one draw cannot ruin a whole series
+LARGEST_VARIANCE = 25.0  # as a multiple of the long-run variance
 PULL_PER_DAY = 0.001  # a half-life of two years: keeps prices in range and adds no forecastable signal
 PEG_MEMORY = 0.9
 VOLUME_MEMORY = 0.85
@@ -30,8 +32,8 @@ VOLUME_MEMORY = 0.85
 def simulated_market(*, seed: int, coin_count: int, today: date) -> HistoryMarket:
     """Build the simulated market as it stands on `today`.
 
-    Every price is a function of (seed, coin id, time) alone: neither `today` nor `coin_count` nor the hour of the
-    start moves the past.
+    Every price is a function of (seed, coin id, time) alone: neither `today` nor `coin_count` nor the
+    hour of the start moves the past.
     """
     specs = coin_specs(coin_count, today)
     days = (today - GENESIS).days + AHEAD_DAYS
@@ -66,7 +68,10 @@ def _returns(seed: int, specs: list[CoinSpec], days: int) -> tuple[FloatArray, F
     GARCH(1,1) after Bollerslev (1986) for the factor and for each coin's own part: h' = w + a e^2 + b h.
     """
     names = ["common factor", *(spec.id for spec in specs)]
-    draws = np.stack([students(stream_key(seed, name, "shock"), 0, days, SHOCK_DEGREES) for name in names], axis=1)
+    draws = np.stack(
+        [students(stream_key(seed, name, "shock"), 0, days, SHOCK_DEGREES) for name in names], axis=1
+    )
+    draws = np.clip(draws, -LARGEST_SHOCK, LARGEST_SHOCK)
     targets = np.array([FACTOR_VOLATILITY, *(spec.own_volatility for spec in specs)]) ** 2
     variances = np.empty((days + 1, len(names)))
     variances[0] = targets
@@ -74,7 +79,8 @@ def _returns(seed: int, specs: list[CoinSpec], days: int) -> tuple[FloatArray, F
     floor = (1.0 - ARCH - GARCH) * targets
     for day in range(days):
         shocks[day] = np.sqrt(variances[day]) * draws[day]
-        variances[day + 1] = floor + ARCH * shocks[day] ** 2 + GARCH * variances[day]
+        variance = floor + ARCH * shocks[day] ** 2 + GARCH * variances[day]
+        variances[day + 1] = np.minimum(variance, LARGEST_VARIANCE * targets)
     betas = np.array([spec.beta for spec in specs])
     total = betas**2 * variances[1:, :1] + variances[1:, 1:]
     return betas * shocks[:, :1] + shocks[:, 1:], np.sqrt(total)

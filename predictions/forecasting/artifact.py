@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ MANIFEST = "manifest.json"
 MODEL, WEIGHTS, SCALE, CARD = "model.onnx", "weights.npz", "z.json", "card.md"
 REQUIRED = frozenset({MODEL, WEIGHTS, SCALE})
 MAX_FILE_BYTES = 64 * 2**20
+WEIGHT_NAME = re.compile(r"\w+(/\w+)*")
 
 
 class ArtifactError(Exception):
@@ -146,6 +148,8 @@ def _read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
     except Exception as error:  # numpy and zipfile raise many kinds for a damaged archive
         raise ArtifactError(f"{WEIGHTS} is not readable: {error}") from error
     for name, array in weights.items():
+        if not WEIGHT_NAME.fullmatch(name):
+            raise ArtifactError(f"{WEIGHTS} holds an entry called {name!r}")
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise ArtifactError(f"{WEIGHTS}: {name} holds values that are not finite numbers")
     return weights

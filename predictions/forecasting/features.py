@@ -43,7 +43,8 @@ class Features:
     """What the forecasters see, for T days and N coins.
 
     `steps` (T, N, 3) and `last` (T, N, F) float32; `sigma` (T, N) the daily scale of FHS and the network and
-    `sigma_ewma` (T, N) that of EWMA-N; `prices` (T, N) as observed; `eligible` (T, N) where a forecast may start.
+    `sigma_ewma` (T, N) that of EWMA-N; `prices` (T, N) as observed; `eligible` (T, N) where a forecast may
+    start.
     """
 
     dates: Dates
@@ -99,7 +100,7 @@ def _last_features(panel: Panel, returns: Floats, variances: Floats, sigma: Floa
     market_trend = _trend(market)[:, 0]
     bitcoin_trend = market_trend
     if MARKET_COIN in panel.coins:
-        # On a day without bitcoin's own price or scale the market's stands in; a filled price was not yet known.
+        # Without bitcoin's own price or scale the market's stands in: a filled price was not known that day.
         bitcoin = panel.coins.index(MARKET_COIN)
         own = _trend(variances)[:, bitcoin]
         bitcoin_trend = np.where(np.isfinite(own) & np.isfinite(panel.prices[:, bitcoin]), own, market_trend)

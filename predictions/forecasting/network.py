@@ -17,7 +17,7 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @keras.saving.register_keras_serializable(package="cryptopredict")
-class PooledSpread(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
+class PooledSpread(keras.layers.Layer):
     """z50 + (z - z50)·exp(s): pooled quantiles z (H, Q) spread about their median by a log-width s (B, H).
 
     Monotone for any s, and z itself at s = 0.
@@ -32,7 +32,7 @@ class PooledSpread(keras.layers.Layer):  # type: ignore[misc]  # keras ships no 
         self._spread = values - self._centre
 
     def call(self, log_width: Any) -> Any:
-        """Quantiles (B, H, Q) of y/(σ√h)."""
+        """Quantiles (B, H, Q) of y/(sigma·√h)."""
         return self._centre + self._spread * keras.ops.exp(log_width)[:, :, None]
 
     def get_config(self) -> dict[str, Any]:
@@ -41,7 +41,10 @@ class PooledSpread(keras.layers.Layer):  # type: ignore[misc]  # keras ships no 
 
 
 def build_network(recipe: Recipe, z: NDArray[np.float64], *, step_features: int, features: int) -> Any:
-    """A Keras model (steps (B, W, S), last (B, F)) → quantiles (B, H, Q) of y/(σ√h), equal to z before training."""
+    """A Keras model of (steps (B, W, S), last (B, F)) giving quantiles (B, H, Q) of y/(sigma·√h).
+
+    Its zero heads make it equal to z before training.
+    """
     horizons = len(recipe.horizons)
     steps = keras.Input((recipe.window, step_features), name="steps")
     last = keras.Input((features,), name="last")
@@ -86,7 +89,7 @@ def make_train_step(model: Any, recipe: Recipe, *, epoch_steps: int) -> Callable
     levels = tf.constant(recipe.levels, dtype=tf.float32)
     takes_steps = len(model.inputs) > 1
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(reduce_retracing=True)
     def step(steps: Any, last: Any, target: Any) -> Any:
         with tf.GradientTape() as tape:
             quantiles = model([steps, last] if takes_steps else [last], training=True)

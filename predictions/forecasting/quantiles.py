@@ -18,12 +18,12 @@ def level_name(level: float) -> str:
 
 
 def horizon_scale(sigma: Floats, horizons: tuple[int, ...] = HORIZONS) -> Floats:
-    """σ√h (R, H): the standard deviation of a random walk over each horizon, from daily σ (R,)."""
+    """sigma·√h (R, H): the standard deviation of a random walk over each horizon, from daily sigma (R,)."""
     return sigma[:, None] * np.sqrt(np.asarray(horizons, dtype=float))[None, :]
 
 
 def pooled_quantiles(standardised: Floats, levels: tuple[float, ...] = LEVELS) -> Floats:
-    """z (H, Q): empirical quantiles of y/(σ√h) (R, H) over all rows; ValueError for a horizon without any."""
+    """z (H, Q): empirical quantiles of y/(sigma·√h) (R, H) over rows; ValueError if a horizon has none."""
     if not np.isfinite(standardised).any(axis=0).all():
         raise ValueError("a horizon has no settled rows to take quantiles from")
     return np.nanquantile(standardised, levels, axis=0).T

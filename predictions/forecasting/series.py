@@ -29,8 +29,8 @@ NEAR_CONSTANT = "near-constant: stable or wrapped"
 class Panel:
     """Prices of many coins on consecutive days.
 
-    `dates` (T,) datetime64[D] without holes; `coins` the N names in order; `prices` (T, N) in USD at 00:00 UTC
-    of the date, NaN where unknown.
+    `dates` (T,) datetime64[D] without holes; `coins` the N names in order; `prices` (T, N) in USD at 00:00
+    UTC of the date, NaN where unknown.
     """
 
     dates: Dates
@@ -68,9 +68,10 @@ def build_panel(
 ) -> Panel:
     """A panel from (coin, date, USD price) rows or from {coin: {date: price}}.
 
-    A missing, non-finite, zero or negative price is unknown (NaN). A row stamped with a time of day other than
-    00:00 UTC is the live point of a day that has not closed and is left out, as are dates after `now` and the
-    last days that few coins have. ValueError when a coin has two prices for one date, or nothing is left.
+    A missing, non-finite, zero or negative price is unknown (NaN). A row stamped with a time of day other
+    than 00:00 UTC is the live point of a day that has not closed and is left out, as are dates after `now`
+    and the last days that few coins have. ValueError when a coin has two prices for one date, or nothing is
+    left.
     """
     if isinstance(rows, Mapping):
         rows = ((coin, day, price) for coin, by_date in rows.items() for day, price in by_date.items())
@@ -106,7 +107,7 @@ def _assemble(known: dict[tuple[str, date], float]) -> Panel:
 
 
 def drop_thin_last_days(panel: Panel) -> Panel:
-    """Without the last days that fewer than half of the lately priced coins have: those are still arriving."""
+    """Without the last days that fewer than half of the lately priced coins have: they are still arriving."""
     has_price = np.isfinite(panel.prices)
     end = len(panel.dates)
     while end > 1:
@@ -135,7 +136,8 @@ def _read_csv(file: Path) -> Iterable[tuple[str, date, float | None]]:
             raise ValueError(f"{file.name}: needs the columns date and price")
         for row in reader:
             try:
-                yield file.stem, date.fromisoformat(row["date"]), float(row["price"]) if row["price"] else None
+                price = float(row["price"]) if row["price"] else None
+                yield file.stem, date.fromisoformat(row["date"]), price
             except ValueError as error:
                 raise ValueError(f"{file.name}, line {reader.line_num}: {error}") from error
 
@@ -197,7 +199,7 @@ def _sum_of_last(flags: Bools, days: int) -> NDArray[np.int64]:
 
 
 def is_eligible(prices: Floats, filled: Floats) -> Bools:
-    """Where (T, N) a forecast may start: a real price that day, 90 days since a restart, not near-constant."""
+    """Where (T, N) a forecast may start: an observed price, 90 days since a restart, not near-constant."""
     return np.isfinite(prices) & (days_since_restart(filled) >= MIN_DAYS) & ~is_near_constant(prices)
 
 

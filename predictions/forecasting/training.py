@@ -53,7 +53,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows with at least one settled target, and y/(σ√h) (R, H) with NaN where the purge masks it."""
+    """Rows with at least one settled target, and y/(sigma·√h) (R, H) with NaN where the purge masks it."""
 
     rows: Rows
     standardised: Floats
@@ -70,10 +70,11 @@ def train(
 ) -> Trained:
     """Train on what was known at 00:00 UTC of `cutoff` and return weights, pooled quantiles and ONNX graph.
 
-    `progress(epoch, epochs, loss)` is called after every epoch. `initial` is the folder of a forecaster to start
-    from: its weights, and its pooled quantiles for the share of `scale_years` that this history does not cover.
-    NotEnoughData without 90 dates whose longest horizon has settled and 1,000 such rows; ArtifactError for an
-    unusable `initial`. Imports TensorFlow; run it in a process of its own.
+    `progress(epoch, epochs, loss)` is called after every epoch. `initial` is the folder of a forecaster to
+    start from: its weights, and its pooled quantiles for the share of `scale_years` that this history does
+    not cover. NotEnoughData without 90 dates whose longest horizon has settled and 1,000 such rows;
+    ArtifactError for a damaged `initial`, ValueError for one of another recipe. Imports TensorFlow; run it in
+    a process of its own.
     """
     began = time.perf_counter()
     past = panel.until(cutoff)
@@ -99,7 +100,9 @@ def train(
     return Trained(recipe, cutoff, seed, z, weights, onnx, dataset_hash(past), metrics, origin)
 
 
-def save(trained: Trained, folder: Path, *, extra: Mapping[str, Any] | None = None, card: str | None = None) -> str:
+def save(
+    trained: Trained, folder: Path, *, extra: Mapping[str, Any] | None = None, card: str | None = None
+) -> str:
     """Write the forecaster to an empty or new `folder`, whole or not at all; returns its manifest's SHA-256.
 
     `extra` is JSON kept in the manifest, `card` the model card in Markdown.
@@ -122,11 +125,11 @@ def save(trained: Trained, folder: Path, *, extra: Mapping[str, Any] | None = No
 
 
 def training_set(features: Features, recipe: Recipe) -> TrainingSet:
-    """Every eligible row of the features whose shortest target has ended; NotEnoughData if that is too few."""
+    """Every eligible row with a settled target; NotEnoughData if too few have all their targets settled."""
     last_day = len(features.dates) - 1
     rows = eligible_rows(features, window=recipe.window)
     y = targets(features.prices, rows, recipe.horizons, cutoff_day=last_day)
-    settled = np.isfinite(y).any(axis=1)
+    settled = np.isfinite(y).any(axis=1).astype(bool)
     whole = np.isfinite(y[:, -1])
     dates = len(np.unique(rows.days[whole]))
     if dates < MIN_TRAINING_DATES or whole.sum() < MIN_TRAINING_ROWS:
@@ -164,7 +167,8 @@ def _fit_network(
     progress: Progress | None,
     start: Artifact | None,
 ) -> tuple[dict[str, NDArray[np.float32]], bytes, list[float]]:
-    from predictions.forecasting import network  # TensorFlow takes seconds and 500 MB: only where a fit happens
+    # Imported here because TensorFlow takes seconds and 500 MB, which only a fit should cost.
+    from predictions.forecasting import network
 
     network.seed_everything(seed)
     model = network.build_network(recipe, z, step_features=len(STEP_FEATURES), features=len(FEATURES))

@@ -13,9 +13,9 @@ MIN_SIGMA = 5e-4
 
 
 def ewma_variances(returns: Floats, decays: Sequence[float]) -> Floats:
-    """Variances (K, T, N) for K decays λ from returns (T, N): σ²_t = λσ²_{t-1} + (1-λ)·min(r²_t, 25σ²_{t-1}).
+    """Variances (K, T, N) for K decays λ from returns (T, N): v_t = λ·v_{t-1} + (1-λ)·min(r²_t, 25·v_{t-1}).
 
-    Seeded with the mean of the first 20 r²; a NaN return restarts the coin; NaN until seeded; σ ≥ 5e-4.
+    Seeded with the mean of the first 20 r²; a NaN return restarts the coin; NaN until seeded; sigma ≥ 5e-4.
     """
     keep = np.asarray(decays, dtype=float)[:, None]
     days, coins = returns.shape

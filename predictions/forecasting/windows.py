@@ -26,8 +26,10 @@ class Rows:
         return Rows(self.days[chosen], self.coins[chosen])
 
 
-def eligible_rows(features: Features, *, first_day: int = 0, last_day: int | None = None, window: int) -> Rows:
-    """Every eligible origin with a whole window, from `first_day` to `last_day` inclusive, by day, then coin."""
+def eligible_rows(
+    features: Features, *, first_day: int = 0, last_day: int | None = None, window: int
+) -> Rows:
+    """Every eligible origin with a whole window from `first_day` to `last_day` inclusive, by day and coin."""
     end = len(features.dates) if last_day is None else last_day + 1
     start = max(first_day, window - 1)
     days, coins = np.nonzero(features.eligible[start:end])
@@ -49,7 +51,7 @@ class WindowReader:
 
 
 def targets(prices: Floats, rows: Rows, horizons: tuple[int, ...], *, cutoff_day: int) -> Floats:
-    """y = ln(P(t+h)/P(t)) (R, H); NaN where the target ends after `cutoff_day` (the purge) or has no price."""
+    """y = ln(P(t+h)/P(t)) (R, H); NaN where it ends after `cutoff_day` (the purge) or has no price."""
     last_day = min(cutoff_day, len(prices) - 1)
     ends = rows.days[:, None] + np.asarray(horizons)[None, :]
     is_known = ends <= last_day

@@ -1,0 +1,67 @@
+# make run    starts the site             make check  everything a change must pass
+# make test   runs every test             make setup  prepares .venv; all others call it
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+VENV := .venv
+PY := $(VENV)/bin/python
+MARKET ?= live
+DATA ?=
+PORT ?= 8000
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest -q -n $(WORKERS)
+# Tests on local files must not meet a database or a Redis that the shell happens to name.
+LOCALLY := env -u DATABASE_URL -u REDIS_URL
+
+.PHONY: help setup run test test-fast test-local test-servers test-faults servers lint types imports check
+
+help:
+	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
+	@echo "make test         run all tests: SQLite, PostgreSQL and Redis, Chromium"
+	@echo "make test-fast    run the tests that need no server, no browser and no training"
+	@echo "make test-faults  run the tests that inject faults into real processes"
+	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
+	@echo "make setup        prepare .venv"
+
+setup:
+	@./.ci/setup
+
+run: setup
+	@MARKET="$(MARKET)" DATA="$(DATA)" PORT="$(PORT)" exec $(PY) -m cryptopredict.operations.run
+
+test: setup servers test-local test-servers
+
+test-local:
+	@echo "== all tests on local files: SQLite, broker on disk, Chromium"
+	$(LOCALLY) $(PYTEST) -m "not postgres and not redis"
+
+test-servers:
+	@echo "== the tests of database, cache and workers again, on PostgreSQL and Redis"
+	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m "postgres or redis or (not browser and not slow and not shared)"
+
+test-fast: setup
+	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not browser and not slow and not shared and not faults"
+
+test-faults: setup servers
+	$(PY) -m cryptopredict.tests.servers $(PYTEST) -n 0 -m faults
+
+# Installs the servers and the browser that the tests need, where a package manager allows it.
+servers:
+	@./.ci/servers
+
+lint:
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types:
+	$(VENV)/bin/mypy
+
+imports:
+	$(VENV)/bin/lint-imports
+
+check: setup lint types imports
+	$(LOCALLY) $(PY) manage.py makemigrations --check --dry-run
+	$(LOCALLY) HTTPS=1 SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  $(PY) manage.py check --deploy --fail-level WARNING
+	$(MAKE) test

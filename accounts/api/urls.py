@@ -1,0 +1,5 @@
+"""Where the sign-in API is."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Where the account pages are."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,95 @@
+"""Fixtures for every test: real servers and a real browser, each saying how to get it when it is missing."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from cryptopredict.tests.servers import ServerMissing, running_postgres, running_redis
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# A test that asks for one of these is of that kind, without saying so again.
+MARK_OF_FIXTURE = {"postgres_url": "postgres", "redis_url": "redis", "browser": "browser"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture, mark in MARK_OF_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(mark)
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """No test sees what another one cached or how often it signed in."""
+    yield
+    from django.core.cache import cache
+
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a Redis: REDIS_URL, or that of a server started for these tests."""
+    if os.environ.get("REDIS_URL"):
+        yield os.environ["REDIS_URL"]
+        return
+    try:
+        with running_redis() as server:
+            yield server.url
+    except ServerMissing as problem:
+        pytest.fail(str(problem), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of an empty PostgreSQL database, made for these tests and dropped at their end."""
+    if os.environ.get("DATABASE_URL"):
+        yield from _fresh_database(os.environ["DATABASE_URL"])
+        return
+    try:
+        with running_postgres() as server:
+            yield from _fresh_database(server.url)
+    except ServerMissing as problem:
+        pytest.fail(str(problem), pytrace=False)
+
+
+def _fresh_database(server_url: str) -> Iterator[str]:
+    import psycopg2
+
+    name = f"cryptopredict_{secrets.token_hex(6)}"
+    connection = psycopg2.connect(server_url)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium of the system's own."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.fail("This test needs a browser: apt-get install chromium.", pytrace=False)
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync"]
+    flags += ["--disable-background-networking", "--disable-component-update", "--no-first-run"]
+    # Playwright's loop runs in this thread, and Django takes any running loop for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=flags)
+        yield chromium
+        chromium.close()

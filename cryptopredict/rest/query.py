@@ -1,0 +1,67 @@
+"""GET parameters: read once, checked whole, and never ignored."""
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.pagination import BasePagination
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from cryptopredict.rest.pagination import PageNumbers
+
+
+class QuerySerializer(serializers.Serializer):
+    """The parameters of one endpoint; with no fields of its own it accepts none at all.
+
+    A list endpoint names its `pagination_class`, whose parameters are then accepted too, for it to read.
+    """
+
+    pagination_class: ClassVar[type[BasePagination] | None] = None
+
+    @classmethod
+    def read(cls, request: Request) -> dict[str, Any]:
+        """The validated parameters.
+
+        Raises ValidationError (400) with all faults: `unknown_parameter`, `repeated_parameter`, a field's own.
+        """
+        serializer = cls(data=request.query_params.dict(), context={"request": request})
+        faults = serializer.unknown_or_repeated(request)
+        if not serializer.is_valid():
+            faults = {**serializer.errors, **faults}
+        if faults:
+            raise ValidationError(faults)
+        return dict(serializer.validated_data)
+
+    def unknown_or_repeated(self, request: Request) -> dict[str, Any]:
+        known = set(self.fields) | self.paging_names()
+        faults: dict[str, Any] = {}
+        for name, values in request.query_params.lists():
+            if name not in known:
+                faults[name] = [ErrorDetail("There is no such parameter.", code="unknown_parameter")]
+            elif len(values) > 1:
+                faults[name] = [ErrorDetail("Give this parameter once.", code="repeated_parameter")]
+        return faults
+
+    @classmethod
+    def paging_names(cls) -> set[str]:
+        attributes = ("page_query_param", "page_size_query_param", "cursor_query_param")
+        names = (getattr(cls.pagination_class, attribute, None) for attribute in attributes)
+        return {name for name in names if name}
+
+
+class PageQuery(QuerySerializer):
+    """A list endpoint's parameters when it has none beside the page's."""
+
+    pagination_class = PageNumbers
+
+
+class StrictQueryMixin(APIView):
+    """Reads `query_class` into `self.query` before the view's method runs; OpenAPI lists its fields."""
+
+    query_class: type[QuerySerializer] = QuerySerializer
+    query: dict[str, Any]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        self.query = self.query_class.read(request)

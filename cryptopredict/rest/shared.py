@@ -1,0 +1,52 @@
+"""Counters and claims in the cache that stay exact when many processes use them at once."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.files import locks
+from redis.exceptions import RedisError
+
+CACHE_ERRORS = (OSError, RedisError)  # what a cache that cannot be reached raises
+LOCK_FILES = 64
+
+
+def count(key: str, *, keep_seconds: int) -> int:
+    """Adds one to a counter that is forgotten `keep_seconds` after its first use; returns the new count."""
+    cache = caches["default"]
+    if isinstance(cache, FileBasedCache):
+        with exclusive(cache, key):
+            number = int(cache.get(key, 0)) + 1
+            cache.set(key, number, keep_seconds)
+            return number
+    if cache.add(key, 1, keep_seconds):
+        return 1
+    try:
+        return int(cache.incr(key))
+    except ValueError:  # it ran out between the two calls
+        return 1
+
+
+def claim(key: str, value: Any, *, keep_seconds: int) -> bool:
+    """Stores the value unless there is one; whether this caller was the first."""
+    cache: BaseCache = caches["default"]
+    if isinstance(cache, FileBasedCache):
+        with exclusive(cache, key):
+            return bool(cache.add(key, value, keep_seconds))
+    return bool(cache.add(key, value, keep_seconds))
+
+
+@contextmanager
+def exclusive(cache: FileBasedCache, key: str) -> Iterator[None]:
+    """Lets one thread of one process at a time touch a key: a file cache's add and incr are not atomic."""
+    folder = Path(cache._dir)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = int(hashlib.sha256(key.encode()).hexdigest(), 16) % LOCK_FILES
+    with (folder / f"{place}.lock").open("ab") as file:  # closing the file releases the lock
+        locks.lock(file, locks.LOCK_EX)
+        yield

@@ -1,0 +1,160 @@
+"""How often one client may call, and how the answer tells it."""
+
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from cryptopredict.rest import shared
+from cryptopredict.rest.errors import unavailable
+
+logger = logging.getLogger(__name__)
+
+PERIOD_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+ADDRESS_TRIES_FACTOR = 3  # sign-ins from one address to any accounts, as a multiple of those to one account
+
+
+def client_address(request: HttpRequest | Request) -> str:
+    """Who asks: REMOTE_ADDR, or what the first of TRUSTED_PROXIES saw; an IPv6 client counts by its /64."""
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    proxies = settings.TRUSTED_PROXIES
+    if proxies and len(forwarded) >= proxies:
+        address = forwarded[-proxies]
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left of a rate in the window that runs now."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+    is_allowed: bool
+
+
+def read_rate(scope: str) -> tuple[int, int]:
+    """The calls and the seconds of a rate such as `120/min`."""
+    rate = str(api_settings.DEFAULT_THROTTLE_RATES[scope])
+    number, _, period = rate.partition("/")
+    try:
+        return int(number), PERIOD_SECONDS[period.strip()[0]]
+    except (ValueError, KeyError, IndexError):
+        raise ImproperlyConfigured(f"The rate of {scope} must look like 120/min, not {rate!r}.") from None
+
+
+def use(scope: str, who: str, *, now: float, factor: int = 1) -> Allowance:
+    """Counts one call of `who` in the running window; exact among processes."""
+    calls, window_seconds = read_rate(scope)
+    limit = calls * factor
+    window, elapsed = divmod(now, window_seconds)
+    number = shared.count(f"rate:{scope}:{who}:{int(window)}", keep_seconds=window_seconds + 5)
+    reset_seconds = max(1, int(window_seconds - elapsed + 0.999))
+    return Allowance(limit, max(0, limit - number), reset_seconds, number <= limit)
+
+
+class WindowThrottle(BaseThrottle):
+    """Allows so many calls in a window, writes the RateLimit headers; allows all while the cache is down."""
+
+    scope: ClassVar[str]
+    timer: Callable[[], float] = staticmethod(time.time)
+    allowance: Allowance | None = None
+
+    def who(self, request: Request) -> str | None:
+        """Whose calls are counted together; None when this throttle does not concern the request."""
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        who = self.who(request)
+        if who is None:
+            return True
+        try:
+            self.allowance = use(self.scope, who, now=self.timer())
+        except shared.CACHE_ERRORS as error:
+            logger.warning("Calls are not counted, the cache does not answer: %s", error)
+            return True
+        write_headers(view, self.allowance)
+        return self.allowance.is_allowed
+
+    def wait(self) -> float | None:
+        return self.allowance.reset_seconds if self.allowance else None
+
+
+def write_headers(view: APIView, allowance: Allowance) -> None:
+    """Shows the tightest of the limits that apply."""
+    headers: dict[str, str] = view.headers
+    if "RateLimit-Remaining" in headers and int(headers["RateLimit-Remaining"]) <= allowance.remaining:
+        return
+    headers["RateLimit-Limit"] = str(allowance.limit)
+    headers["RateLimit-Remaining"] = str(allowance.remaining)
+    headers["RateLimit-Reset"] = str(allowance.reset_seconds)
+
+
+class AnonymousThrottle(WindowThrottle):
+    """Counts the calls without a user by address."""
+
+    scope = "anonymous"
+
+    def who(self, request: Request) -> str | None:
+        return None if request.user.is_authenticated else client_address(request)
+
+
+class UserThrottle(WindowThrottle):
+    """Counts a user's calls, wherever they come from."""
+
+    scope = "user"
+
+    def who(self, request: Request) -> str | None:
+        return str(request.user.pk) if request.user.is_authenticated else None
+
+
+class SignInThrottle(WindowThrottle):
+    """Counts registrations and password changes by address, strictly; refuses all while the cache is down."""
+
+    scope = "sign-in"
+
+    def who(self, request: Request) -> str | None:
+        return f"{type(self).__name__}:{client_address(request)}"
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        try:
+            self.allowance = use(self.scope, self.who(request) or "", now=self.timer())
+        except shared.CACHE_ERRORS as error:
+            logger.error("Sign-ins are refused, the cache does not answer: %s", error)
+            raise unavailable("Sign-in is not possible just now; try again shortly.") from error
+        write_headers(view, self.allowance)
+        return self.allowance.is_allowed
+
+
+def use_sign_in(request: HttpRequest | Request, email: str, *, now: float | None = None) -> Allowance:
+    """Counts one try to sign in, for pages, admin and API alike; to be called before a password is hashed.
+
+    Tries are counted by address and account together, so that nobody locks a victim out from elsewhere, and
+    by address alone. Raises one of `shared.CACHE_ERRORS` when the cache is down: the caller must refuse then.
+    """
+    moment = time.time() if now is None else now
+    address = client_address(request)
+    by_address = use("sign-in", address, now=moment, factor=ADDRESS_TRIES_FACTOR)
+    if not by_address.is_allowed:
+        return by_address
+    by_account = use("sign-in", f"{address}:{email.strip().lower()}", now=moment)
+    return min(by_account, by_address, key=lambda allowance: (allowance.is_allowed, allowance.remaining))

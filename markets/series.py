@@ -1,0 +1,223 @@
+"""One coin's prices over a range, as columns: few enough to draw, with every extreme kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from markets.models import Cryptocurrency, Interval, PriceData
+
+RANGES: dict[str, timedelta | None] = {
+    "1d": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
+    "1y": timedelta(days=365),
+    "all": None,
+}
+AUTO = "auto"
+MIN_POINTS = 10
+MAX_POINTS = 2000
+
+# The finest interval that `auto` may pick for a range; the coarser ones follow where it does not reach back.
+FINE_UNTIL = timedelta(days=2)
+HOURLY_UNTIL = timedelta(days=90)
+# An interval that begins this share of the range later than another does not reach back far enough.
+MISSING_SHARE = 0.1
+
+CANDLES: dict[str, tuple[Interval, timedelta]] = {
+    "1h": (Interval.HOUR, timedelta(hours=1)),
+    "4h": (Interval.HOUR, timedelta(hours=4)),
+    "1d": (Interval.DAY, timedelta(days=1)),
+    "1w": (Interval.DAY, timedelta(days=7)),
+}
+MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+
+COLUMNS = ("at", "open", "high", "low", "close", "volume_24h", "market_cap")
+Row = tuple[datetime, float, float, float, float, float | None, float | None]
+CLOSE, HIGH, LOW = COLUMNS.index("close"), COLUMNS.index("high"), COLUMNS.index("low")
+
+
+@dataclass(frozen=True)
+class PriceSeries:
+    """Columns of equal length, oldest first; prices, trailing 24-hour volume and market cap in US dollars.
+
+    `at` is each slot's start in UTC; `total_points` counts the slots before any were left out.
+    """
+
+    interval: str
+    at: list[datetime]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume_24h: list[float | None]
+    market_cap: list[float | None]
+    total_points: int
+    is_downsampled: bool
+
+
+@dataclass(frozen=True)
+class Candles:
+    """Columns of equal length, oldest first, in US dollars; volume is the trailing 24-hour one at the close.
+
+    A candle is complete when all the slots that it is made of were observed.
+    """
+
+    interval: str
+    at: list[datetime]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume_24h: list[float | None]
+    market_cap: list[float | None]
+    is_complete: list[bool]
+
+
+def price_series(
+    coin: Cryptocurrency,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    interval: str = AUTO,
+    max_points: int = 1000,
+) -> PriceSeries:
+    """The slots that begin at or after `start` and before `end` (None: no limit), thinned to `max_points`.
+
+    `auto` takes the finest interval that suits the range and reaches back as far as the others do. The first, last,
+    lowest and highest slots are always kept. Raises ValueError for an unknown interval, a range that does not run
+    forward, naive times, or `max_points` outside 10 to 2,000.
+    """
+    check_range(start, end)
+    if interval != AUTO and interval not in Interval.values:
+        raise ValueError(f"There is no interval {interval!r}.")
+    if not MIN_POINTS <= max_points <= MAX_POINTS:
+        raise ValueError(f"max_points must be from {MIN_POINTS} to {MAX_POINTS}, not {max_points}.")
+    used = auto_interval(coin, start, end) if interval == AUTO else interval
+    rows = read_rows(coin, used, start, end)
+    kept = downsample(rows, max_points)
+    return PriceSeries(used, *columns_of(kept), total_points=len(rows), is_downsampled=len(kept) < len(rows))
+
+
+def candles(coin: Cryptocurrency, *, interval: str, start: datetime | None, end: datetime | None) -> Candles:
+    """The 1h, 4h, 1d or 1w candles that begin at or after `start` and before `end` (None: no limit).
+
+    Candles begin on whole multiples of their length in UTC, weeks on Monday; one without any slot is left out.
+    Raises ValueError like `price_series`.
+    """
+    check_range(start, end)
+    if interval not in CANDLES:
+        raise ValueError(f"There is no candle of {interval!r}.")
+    source, length = CANDLES[interval]
+    rows = read_rows(coin, source, start and next_boundary(start, length), end and next_boundary(end, length))
+    grouped: dict[datetime, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(boundary(row[0], length), []).append(row)
+    slots = length // source.length
+    return Candles(
+        interval,
+        *columns_of([merge(at, group) for at, group in grouped.items()]),
+        is_complete=[len(group) == slots for group in grouped.values()],
+    )
+
+
+def check_range(start: datetime | None, end: datetime | None) -> None:
+    """Raises ValueError unless both times name their zone and the range runs forward."""
+    if any(at is not None and at.utcoffset() is None for at in (start, end)):
+        raise ValueError("Times must have a time zone.")
+    if start is not None and end is not None and start >= end:
+        raise ValueError("The range must begin before it ends.")
+
+
+def auto_interval(coin: Cryptocurrency, start: datetime | None, end: datetime | None) -> str:
+    """The first interval in order of suitability that has data from (nearly) the range's beginning on."""
+    order = suitable_intervals(start, end)
+    firsts = first_slots(coin, start, end)
+    if not firsts:
+        return order[0]
+    earliest = min(firsts.values())
+    reach = (end or max(firsts.values())) - (start or earliest)
+    for name in order:
+        if name in firsts and firsts[name] - earliest <= max(reach * MISSING_SHARE, Interval(name).length):
+            return name
+    return min(firsts, key=lambda name: firsts[name])
+
+
+def suitable_intervals(start: datetime | None, end: datetime | None) -> list[str]:
+    """The interval that suits a range, then the coarser ones, then the finer ones."""
+    names = list(Interval.values)
+    if start is None:
+        best = len(names) - 1
+    else:
+        span = (end or datetime.now(UTC)) - start
+        best = 0 if span <= FINE_UNTIL else 1 if span <= HOURLY_UNTIL else 2
+    return names[best:] + names[:best][::-1]
+
+
+def first_slots(coin: Cryptocurrency, start: datetime | None, end: datetime | None) -> dict[str, datetime]:
+    """When each interval that has slots in the range begins there, in one query of one index probe each."""
+
+    def first(interval: str) -> Subquery:
+        slots = within(PriceData.objects.filter(coin=OuterRef("pk"), interval=interval), start, end)
+        return Subquery(slots.order_by("at").values("at")[:1])
+
+    probes = {f"first_{name}": first(name) for name in Interval.values}
+    row = Cryptocurrency.objects.filter(pk=coin.pk).annotate(**probes).values_list(*probes).get()
+    return {name: at for name, at in zip(Interval.values, row, strict=True) if at is not None}
+
+
+def within(slots: QuerySet[PriceData], start: datetime | None, end: datetime | None) -> QuerySet[PriceData]:
+    """The slots that begin at or after `start` and before `end`."""
+    if start is not None:
+        slots = slots.filter(at__gte=start)
+    if end is not None:
+        slots = slots.filter(at__lt=end)
+    return slots
+
+
+def read_rows(coin: Cryptocurrency, interval: str, start: datetime | None, end: datetime | None) -> list[Row]:
+    return list(within(PriceData.objects.of(coin, interval), start, end).values_list(*COLUMNS))
+
+
+def columns_of(rows: Sequence[Row]) -> tuple[list, ...]:  # type: ignore[type-arg]  # each column has its own type
+    return tuple(list(column) for column in zip(*rows, strict=True)) if rows else tuple([] for _ in COLUMNS)
+
+
+def downsample(rows: list[Row], max_points: int) -> list[Row]:
+    """At most `max_points` rows: the first, the last, the overall extremes, and each bucket's lowest and highest close."""
+    if len(rows) <= max_points:
+        return rows
+    places = range(len(rows))
+    keep = {0, len(rows) - 1, lowest(rows, places, LOW), highest(rows, places, HIGH)}
+    buckets = (max_points - len(keep)) // 2
+    for bucket in range(buckets):
+        inside = range(bucket * len(rows) // buckets, (bucket + 1) * len(rows) // buckets)
+        keep |= {lowest(rows, inside, CLOSE), highest(rows, inside, CLOSE)}
+    return [rows[place] for place in sorted(keep)]
+
+
+def lowest(rows: list[Row], places: range, column: int) -> int:
+    return min(places, key=lambda place: rows[place][column])  # type: ignore[type-var, return-value]
+
+
+def highest(rows: list[Row], places: range, column: int) -> int:
+    return max(places, key=lambda place: rows[place][column])  # type: ignore[type-var, return-value]
+
+
+def boundary(at: datetime, length: timedelta) -> datetime:
+    """The start of the candle that holds an instant."""
+    return at - (at - MONDAY) % length
+
+
+def next_boundary(at: datetime, length: timedelta) -> datetime:
+    """The first start of a candle at or after an instant."""
+    before = boundary(at, length)
+    return before if before == at else before + length
+
+
+def merge(at: datetime, group: list[Row]) -> Row:
+    """One candle of consecutive slots."""
+    first, last = group[0], group[-1]
+    return (at, first[1], max(row[HIGH] for row in group), min(row[LOW] for row in group), *last[4:])

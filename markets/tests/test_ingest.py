@@ -1,0 +1,145 @@
+"""Observed prices become slots, and slots become rows: each once, and never by a poorer one."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from markets.ingest import Slot, closed_slots, slot_start, tick_slot, write_rows, write_slots
+from markets.models import Cryptocurrency, Interval, PriceData
+from markets.rollup import roll_up
+
+MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Point:
+    at: datetime
+    price: float
+    market_cap: float | None = None
+    volume_24h: float | None = None
+
+
+def slot(at: datetime, price: float = 10.0, samples: int = 1, **changes: float) -> Slot:
+    values = {"open": price, "high": price, "low": price, "close": price} | changes
+    return Slot(at=at, volume_24h=None, market_cap=None, samples=samples, **values)
+
+
+@pytest.fixture
+def coin(db: None) -> Cryptocurrency:
+    return Cryptocurrency.objects.create(coingecko_id="bitcoin", symbol="btc", name="Bitcoin", is_tracked=True)
+
+
+def test_it_closes_a_day_with_the_price_of_the_next_midnight() -> None:
+    points = [Point(MIDNIGHT + i * DAY, 100.0 + i) for i in range(4)]
+    slots = closed_slots(points, Interval.DAY, now=MIDNIGHT + 10 * DAY)
+    assert [(s.at, s.open, s.close) for s in slots] == [
+        (MIDNIGHT + i * DAY, 100.0 + i, 101.0 + i) for i in range(3)
+    ]
+
+
+def test_it_leaves_out_a_day_whose_next_midnight_was_not_seen() -> None:
+    points = [Point(MIDNIGHT, 1.0), Point(MIDNIGHT + DAY, 2.0), Point(MIDNIGHT + 3 * DAY, 4.0)]
+    slots = closed_slots(points, Interval.DAY, now=MIDNIGHT + 10 * DAY)
+    assert [s.at for s in slots] == [MIDNIGHT]
+
+
+def test_it_leaves_out_a_day_that_has_not_ended() -> None:
+    points = [Point(MIDNIGHT, 1.0), Point(MIDNIGHT + DAY, 2.0)]
+    assert closed_slots(points, Interval.DAY, now=MIDNIGHT + timedelta(hours=23)) == []
+
+
+def test_it_sorts_points_and_floors_jittered_stamps() -> None:
+    jitter = timedelta(seconds=41)
+    points = [Point(MIDNIGHT + timedelta(hours=i) + jitter, 10.0 + i) for i in (2, 0, 1)]
+    slots = closed_slots(points, Interval.HOUR, now=MIDNIGHT + DAY)
+    assert [(s.at, s.open, s.high, s.low, s.close) for s in slots] == [
+        (MIDNIGHT, 10.0, 11.0, 10.0, 11.0),
+        (MIDNIGHT + timedelta(hours=1), 11.0, 12.0, 11.0, 12.0),
+    ]
+
+
+def test_it_puts_a_tick_into_its_five_minutes() -> None:
+    made = tick_slot(Point(MIDNIGHT + timedelta(minutes=9, seconds=59), 3.0))
+    assert (made.at, made.open, made.close) == (MIDNIGHT + timedelta(minutes=5), 3.0, 3.0)
+    assert slot_start(MIDNIGHT + timedelta(hours=23, minutes=59), timedelta(days=1)) == MIDNIGHT
+
+
+def test_it_stores_a_slot_once_however_often_it_is_written(coin: Cryptocurrency) -> None:
+    for _ in range(3):
+        write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT), slot(MIDNIGHT + DAY)])
+    assert PriceData.objects.count() == 2
+
+
+def test_it_keeps_doubles_exactly(coin: Cryptocurrency) -> None:
+    tiny = 5.7000000000000005e-11
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT, tiny)])
+    assert PriceData.objects.get().close == tiny
+
+
+def test_it_never_replaces_a_row_with_one_made_of_fewer_prices(coin: Cryptocurrency) -> None:
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT, 5.0, samples=288)])
+    assert write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT, 9.0, samples=1)]) == 0
+    assert PriceData.objects.get().close == 5.0
+    assert write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT, 6.0, samples=288)]) == 1
+    assert PriceData.objects.get().close == 6.0
+
+
+def test_it_takes_the_later_of_two_slots_of_one_time(coin: Cryptocurrency) -> None:
+    write_rows(rows=[(coin.pk, Interval.DAY, slot(MIDNIGHT, 1.0)), (coin.pk, Interval.DAY, slot(MIDNIGHT, 2.0))])
+    assert [row.close for row in PriceData.objects.all()] == [2.0]
+
+
+def test_it_writes_all_slots_or_none(coin: Cryptocurrency) -> None:
+    good, bad = slot(MIDNIGHT), slot(MIDNIGHT + DAY, low=11.0)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[good, bad])
+    assert not PriceData.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"low": 0.0}, {"high": 9.0}, {"low": 10.5}, {"close": 11.0}, {"market_cap": 0.0}, {"volume_24h": -1.0},
+        {"samples": 0}, {"interval": "2h"},
+    ],
+)  # fmt: skip
+def test_it_refuses_an_impossible_price_in_the_database_itself(coin: Cryptocurrency, wrong: dict[str, float]) -> None:
+    values = {"open": 10.0, "high": 10.0, "low": 10.0, "close": 10.0, "interval": "1d"} | wrong
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PriceData.objects.create(coin=coin, at=MIDNIGHT, **values)
+    assert not PriceData.objects.exists()
+
+
+def test_it_writes_five_hundred_rows_with_one_statement(coin: Cryptocurrency, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    slots = [slot(MIDNIGHT + i * timedelta(minutes=5)) for i in range(500)]
+    with django_assert_num_queries(3):  # savepoint, insert, release
+        write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=slots)
+
+
+def test_it_rolls_full_hours_up_and_leaves_a_gappy_one_alone(coin: Cryptocurrency) -> None:
+    five = timedelta(minutes=5)
+    full = [slot(MIDNIGHT + i * five, 100.0 + i) for i in range(12)]
+    gappy = [slot(MIDNIGHT + timedelta(hours=1) + i * five, 50.0) for i in range(6)]
+    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=full + gappy)
+    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(hours=2, minutes=1))
+    hours = PriceData.objects.filter(interval=Interval.HOUR)
+    assert [(h.at, h.open, h.high, h.low, h.close, h.samples) for h in hours] == [
+        (MIDNIGHT, 100.0, 111.0, 100.0, 111.0, 12)
+    ]
+
+
+def test_it_does_not_roll_up_an_hour_that_goes_on(coin: Cryptocurrency) -> None:
+    five = timedelta(minutes=5)
+    write_slots(
+        coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=[slot(MIDNIGHT + i * five) for i in range(12)]
+    )
+    assert roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(minutes=59)) == 0
+
+
+def test_it_dates_a_close_at_the_midnight_it_was_seen(coin: Cryptocurrency) -> None:
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT + i * DAY, 1.0 + i) for i in range(3)])
+    rows = PriceData.objects.daily_closes(cutoff_on=(MIDNIGHT + 2 * DAY).date(), days=30)
+    assert [(day.day, price) for _, day, price in rows] == [(2, 1.0), (3, 2.0)]

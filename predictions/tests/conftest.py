@@ -1,0 +1,58 @@
+"""A small market with a year of daily prices, and the shipped model serving."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from markets.ingest import Slot, write_rows
+from markets.models import Cryptocurrency, Interval
+from predictions import registry
+from predictions.models import TrainedModel
+
+NOW = datetime(2026, 3, 10, 0, 20, tzinfo=UTC)
+MIDNIGHT = NOW.replace(hour=0, minute=0)
+DAYS = 200
+DAY = timedelta(days=1)
+
+
+def write_days(coin: Cryptocurrency, prices: list[float], *, last_close_at: datetime) -> None:
+    """Daily slots whose closes are the given prices, the last one closing at the given midnight."""
+    first = last_close_at - len(prices) * DAY
+    slots = []
+    opening = prices[0]
+    for i, close in enumerate(prices):
+        low, high = min(opening, close), max(opening, close)
+        slots.append((coin.pk, Interval.DAY, Slot(first + i * DAY, opening, high, low, close, None, None, 1)))
+        opening = close
+    write_rows(rows=slots)
+
+
+@pytest.fixture
+def coins(db: None) -> list[Cryptocurrency]:
+    """Six volatile coins with 200 closed days up to NOW's midnight, and one with 40."""
+    random = np.random.default_rng(11)
+    made = []
+    for i in range(7):
+        coin = Cryptocurrency.objects.create(
+            coingecko_id="bitcoin" if i == 0 else f"coin-{i}",
+            symbol=f"c{i}",
+            name=f"Coin {i}",
+            is_tracked=True,
+            market_cap_rank=i + 1,
+            price_usd=100.0,
+            price_at=NOW,
+        )
+        days = DAYS if i < 6 else 40
+        prices = 100 * np.exp(np.cumsum(0.03 * random.standard_t(4, days)))
+        write_days(coin, prices.tolist(), last_close_at=MIDNIGHT)
+        made.append(coin)
+    return made
+
+
+@pytest.fixture
+def serving(db: None) -> TrainedModel:
+    """The starter model, serving."""
+    model = registry.install_starter_model()
+    assert model is not None
+    return model

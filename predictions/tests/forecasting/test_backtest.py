@@ -1,0 +1,170 @@
+"""Back-tests: refits that see only the past, forecasts that settle on the right day, scores that add up."""
+
+import csv
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictions.forecasting import backtest
+from predictions.forecasting.artifact import read_artifact
+from predictions.forecasting.backtest import MODELS, BacktestResult, run_backtest, write_csv
+from predictions.forecasting.labels import Label
+from predictions.forecasting.metrics import crps_from_quantiles, date_weighted_mean
+from predictions.forecasting.quantiles import HORIZONS
+from predictions.forecasting.recipe import Recipe
+from predictions.forecasting.series import Panel
+from predictions.forecasting.training import Trained
+
+from .simulate import day, market, with_prices
+
+START, END = 200, 379
+
+
+@dataclass
+class ShippedFit:
+    """Stands in for training with the shipped weights, and notes what each fit was shown."""
+
+    folder: Path
+    seen: list[tuple[date, date, str]] = field(default_factory=list)
+
+    def __call__(self, panel: Panel, *, cutoff: date, recipe: Recipe, seed: int) -> Trained:
+        self.seen.append((cutoff, panel.last_date, recipe.name))
+        shipped = read_artifact(self.folder)
+        return Trained(shipped.recipe, cutoff, seed, shipped.z, shipped.weights, shipped.onnx, "", {})
+
+
+@pytest.fixture(scope="module")
+def fit(starter_folder: Path) -> ShippedFit:
+    return ShippedFit(starter_folder)
+
+
+def run(panel: Panel, fit: ShippedFit, **changes: Any) -> BacktestResult:
+    options = {"start": day(panel, START), "end": day(panel, END), "refit_every_days": 100, "fit": fit}
+    return run_backtest(panel, **(options | changes))
+
+
+@pytest.fixture(scope="module")
+def result(panel: Panel, fit: ShippedFit) -> BacktestResult:
+    return run(panel, fit)
+
+
+def test_it_refits_on_schedule_and_only_on_the_past(panel: Panel, starter_folder: Path) -> None:
+    fit, steps = ShippedFit(starter_folder), []
+    run(panel, fit, models=["lstm"], progress=lambda done, total: steps.append((done, total)))
+    first, second = day(panel, START), day(panel, START) + timedelta(days=100)
+    assert fit.seen == [(first, first, "lstm-daily"), (second, second, "lstm-daily")]
+    assert steps == [(1, 2), (2, 2)]
+
+
+def test_it_forecasts_every_eligible_coin_on_every_day(result: BacktestResult, panel: Panel) -> None:
+    assert len(result.rows) == (END - START + 1) * len(panel.coins)
+    assert set(result.log_quantiles) == set(MODELS)
+    assert all(np.isfinite(array).all() for array in result.log_quantiles.values())
+
+
+def test_it_settles_each_forecast_on_its_own_day(result: BacktestResult, panel: Panel) -> None:
+    i = int(np.flatnonzero((result.rows.days == 300) & (result.rows.coins == 2))[0])
+    for h, horizon in enumerate(HORIZONS):
+        assert result.actual[i, h] == np.log(panel.prices[300 + horizon, 2] / panel.prices[300, 2])
+    unsettled = np.isnan(result.actual[:, HORIZONS.index(30)])
+    np.testing.assert_array_equal(unsettled, result.rows.days + 30 > len(panel.dates) - 1)
+
+
+def test_it_summarises_by_date(result: BacktestResult) -> None:
+    row = result.row("ewma_n", 7)
+    h = HORIZONS.index(7)
+    scores = crps_from_quantiles(result.actual[:, h], result.log_quantiles["ewma_n"][:, h])
+    dates = result.features.dates[result.rows.days]
+    assert row.crps == pytest.approx(date_weighted_mean(dates, scores))
+    assert (row.n_dates, row.n_forecasts) == (180, 180 * 6)
+    assert set(row.against) == {"fhs"}
+
+
+def test_it_judges_every_model_against_both_baselines(result: BacktestResult) -> None:
+    row = result.row("lstm", 1)
+    for baseline in ("fhs", "ewma_n"):
+        found = row.against[baseline]
+        assert found.baseline == baseline
+        assert found.n_dates == 180
+        assert found.skill == pytest.approx(1 - row.crps / result.row(baseline, 1).crps)
+        assert found.interval is not None
+    assert result.row("lstm", 30).against["fhs"].label is Label.TOO_EARLY
+
+
+def test_it_publishes_fhs_until_the_model_has_beaten_it(result: BacktestResult) -> None:
+    early = result.rows.days < START + 90
+    published, fhs = (result.log_quantiles[name][early] for name in ("published", "fhs"))
+    np.testing.assert_array_equal(published, fhs)
+
+
+def test_it_publishes_the_calibrated_model_once_it_has_beaten_fhs(
+    panel: Panel, fit: ShippedFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtest, "_evidence", lambda *_: _Beaten())
+    changed = run(panel, fit, horizons=(1,), models=["published", "lstm"])
+    late = changed.rows.days >= START + 60
+    published, lstm = (changed.log_quantiles[name][late, 0] for name in ("published", "lstm"))
+    factor = (published[:, 10] - published[:, 6]) / (lstm[:, 10] - lstm[:, 6])
+    assert ((factor >= 0.8 - 1e-9) & (factor <= 1.25 + 1e-9)).all()
+    assert np.abs(factor - 1).max() > 0.005
+    np.testing.assert_array_equal(published[:, 6], lstm[:, 6])
+
+
+class _Beaten:
+    label = Label.BEATS_BASELINE
+
+
+def test_it_publishes_nothing_that_depends_on_later_prices(panel: Panel, fit: ShippedFit) -> None:
+    changed = panel.prices.copy()
+    changed[351:] *= np.random.default_rng(1).uniform(0.2, 5, changed[351:].shape)
+    original, other = run(panel, fit), run(with_prices(panel, changed), fit)
+    past = original.rows.days <= 350
+    for name in MODELS:
+        assert original.log_quantiles[name][past].tobytes() == other.log_quantiles[name][past].tobytes(), name
+
+
+def test_it_keeps_delisted_coins_in_until_they_die(fit: ShippedFit) -> None:
+    panel = market(coins=4)
+    prices = panel.prices.copy()
+    prices[250:, 3] = np.nan
+    found = run(with_prices(panel, prices), fit, models=["fhs"])
+    assert found.rows.days[found.rows.coins == 3].max() == 249
+
+
+def test_it_writes_dollars_and_what_happened_as_csv(panel: Panel, fit: ShippedFit, tmp_path: Path) -> None:
+    found = run(
+        panel, fit, start=day(panel, 397), end=day(panel, 398), horizons=(1, 2), models=["fhs", "lstm"]
+    )
+    assert write_csv(found, tmp_path / "backtest.csv") == 2 * 6 * 2 * 2
+    with (tmp_path / "backtest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == (
+        "coin,cutoff,target,horizon,model,q025,q050,q100,q200,q300,q400,q500,q600,q700,q800,q900,q950,q975,actual"
+    )
+    row = next(r for r in rows if (r["coin"], r["horizon"], r["model"]) == ("coin-02", "2", "fhs"))
+    assert (row["cutoff"], row["target"]) == (str(panel.dates[397]), str(panel.dates[399]))
+    assert float(row["actual"]) == pytest.approx(panel.prices[399, 2], rel=1e-12)
+    expected = panel.prices[397, 2] * np.exp(found.log_quantiles["fhs"][2, 1])
+    np.testing.assert_allclose([float(row["q025"]), float(row["q975"])], expected[[0, -1]], rtol=1e-7)
+    unsettled = [r for r in rows if r["cutoff"] == str(panel.dates[398]) and r["horizon"] == "2"]
+    assert {r["actual"] for r in unsettled} == {""}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"models": ["oracle"]},
+        {"models": []},
+        {"horizons": (4,)},
+        {"refit_every_days": 0},
+        {"start": date(2030, 1, 1), "end": date(2030, 2, 1)},
+        {"start": date(2023, 12, 1), "end": date(2023, 11, 1)},
+    ],
+)
+def test_it_refuses_what_it_cannot_run(panel: Panel, fit: ShippedFit, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"unknown|needs|not a period"):
+        run(panel, fit, **changes)

@@ -1,0 +1,199 @@
+"""Training: what it may look at, what it refuses, and what the trained network gives back."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictions.forecasting.artifact import ArtifactError, read_artifact
+from predictions.forecasting.baselines import fhs
+from predictions.forecasting.features import build_features
+from predictions.forecasting.recipe import DAILY, LINEAR, Recipe
+from predictions.forecasting.series import Panel, dataset_hash
+from predictions.forecasting.serving import BandNetwork, load
+from predictions.forecasting.training import NotEnoughData, Trained, fit_scale, save, train, training_set
+from predictions.forecasting.windows import WindowReader, eligible_rows
+
+from .simulate import day, market, with_prices
+
+CUTOFF_ROW = 380
+
+
+@pytest.fixture(scope="module")
+def wide_panel() -> Panel:
+    return market(days=400, coins=10, seed=2)
+
+
+def test_it_trains_only_on_targets_that_ended_by_the_cutoff(wide_panel: Panel) -> None:
+    past = wide_panel.until(day(wide_panel, CUTOFF_ROW))
+    found = training_set(build_features(past), DAILY)
+    for h, horizon in enumerate(DAILY.horizons):
+        known = np.isfinite(found.standardised[:, h])
+        assert found.rows.days[known].max() == CUTOFF_ROW - horizon
+
+
+def test_it_divides_targets_by_the_scale_of_their_own_day(wide_panel: Panel) -> None:
+    features = build_features(wide_panel)
+    found = training_set(features, DAILY)
+    i, h = 1234, DAILY.horizons.index(7)
+    t, coin = found.rows.days[i], found.rows.coins[i]
+    y = np.log(wide_panel.prices[t + 7, coin] / wide_panel.prices[t, coin])
+    assert found.standardised[i, h] == pytest.approx(y / (features.sigma[t, coin] * 7**0.5))
+
+
+def test_it_pools_quantiles_of_the_last_years_only(wide_panel: Panel) -> None:
+    found = training_set(build_features(wide_panel), DAILY)
+    brief = replace(DAILY, scale_years=100 / 365.25)
+    z, rows = fit_scale(found, brief, last_day=399)
+    recent = found.rows.days > 299
+    assert rows == recent.sum() < len(found.rows)
+    np.testing.assert_allclose(z[0], np.nanquantile(found.standardised[recent, 0], DAILY.levels))
+
+
+def test_it_leans_on_the_starting_quantiles_for_years_it_has_not_seen(
+    wide_panel: Panel, starter_folder: Path
+) -> None:
+    found = training_set(build_features(wide_panel), DAILY)
+    start = read_artifact(starter_folder)
+    own, _ = fit_scale(found, DAILY, last_day=399)
+    mixed, _ = fit_scale(found, DAILY, last_day=399, start=start)
+    share = len(np.unique(found.rows.days)) / round(4 * 365.25)
+    assert 0.2 < share < 0.22
+    np.testing.assert_allclose(mixed, share * own + (1 - share) * start.z)
+
+
+@pytest.mark.parametrize(("days", "coins"), [(60, 10), (208, 25), (300, 2)])
+def test_it_refuses_too_short_a_history(days: int, coins: int) -> None:
+    panel = market(days=days, coins=coins)
+    with pytest.raises(NotEnoughData, match=r"of 90 dates and \d+ of 1000 rows"):
+        train(panel, cutoff=panel.last_date)
+
+
+def test_it_accepts_a_year_of_twenty_five_coins() -> None:
+    found = training_set(build_features(market(days=365, coins=25)), DAILY)
+    assert len(found.rows) > 6_000
+
+
+def test_it_keeps_a_recipe_through_json() -> None:
+    assert Recipe.from_dict(DAILY.as_dict()) == DAILY
+    with pytest.raises(TypeError):
+        Recipe.from_dict(DAILY.as_dict() | {"lambda": 1})
+
+
+@dataclass(frozen=True)
+class Fit:
+    panel: Panel
+    trained: Trained
+    folder: Path
+    sha256: str
+    epochs: list[tuple[int, int, float]]
+
+
+@pytest.fixture(scope="module")
+def fitted(wide_panel: Panel, tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    epochs: list[tuple[int, int, float]] = []
+    trained = train(
+        wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), progress=lambda *told: epochs.append(told)
+    )
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    return Fit(
+        wide_panel, trained, folder, save(trained, folder, extra={"site": "test"}, card="# Card"), epochs
+    )
+
+
+def keras_quantiles(trained: Trained, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """The Keras network's and the ONNX graph's answers for 500 rows."""
+    from predictions.forecasting import network
+
+    features = build_features(panel)
+    rows = eligible_rows(features, window=DAILY.window).take(np.arange(500))
+    steps = WindowReader(features, DAILY.window).read(rows)
+    last = features.last[rows.days, rows.coins]
+    model = network.build_network(trained.recipe, trained.z, step_features=3, features=last.shape[1])
+    model.set_weights([trained.weights[variable.path] for variable in model.weights])
+    inputs = [steps, last] if len(model.inputs) > 1 else [last]
+    return model(inputs, training=False).numpy(), BandNetwork(trained.onnx, trained.recipe).run(steps, last)
+
+
+@pytest.mark.slow
+def test_it_reports_every_epoch(fitted: Fit) -> None:
+    assert [(epoch, epochs) for epoch, epochs, _ in fitted.epochs] == [(n, 4) for n in (1, 2, 3, 4)]
+    assert [loss for *_, loss in fitted.epochs] == fitted.trained.metrics["losses"]
+
+
+@pytest.mark.slow
+def test_it_has_the_size_of_the_recipe(fitted: Fit) -> None:
+    assert fitted.trained.metrics["parameters"] == 1595
+
+
+@pytest.mark.slow
+def test_it_answers_alike_through_onnx_and_keras(fitted: Fit) -> None:
+    by_keras, by_onnx = keras_quantiles(fitted.trained, fitted.panel)
+    assert np.abs(by_keras - by_onnx).max() <= 1e-5
+    assert np.abs(by_onnx - fitted.trained.z).max() > 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", [DAILY, LINEAR], ids=lambda recipe: recipe.name)
+def test_it_equals_fhs_before_training(wide_panel: Panel, recipe: Recipe) -> None:
+    cutoff = day(wide_panel, CUTOFF_ROW)
+    untrained = train(wide_panel, cutoff=cutoff, recipe=replace(recipe, epochs=0))
+    features = build_features(wide_panel)
+    rows = eligible_rows(features, first_day=CUTOFF_ROW, window=DAILY.window)
+    found = BandNetwork(untrained.onnx, recipe).log_quantiles(features, rows)
+    expected = fhs(features.sigma[rows.days, rows.coins], untrained.z)
+    assert np.abs(found - expected).max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_it_repeats_itself_and_never_looks_beyond_the_cutoff(fitted: Fit) -> None:
+    changed = fitted.panel.prices.copy()
+    changed[CUTOFF_ROW + 1 :] *= np.random.default_rng(3).uniform(0.2, 5, changed[CUTOFF_ROW + 1 :].shape)
+    again = train(with_prices(fitted.panel, changed), cutoff=fitted.trained.cutoff)
+    assert again.z.tobytes() == fitted.trained.z.tobytes()
+    for name, array in fitted.trained.weights.items():
+        assert again.weights[name].tobytes() == array.tobytes(), name
+    other = train(fitted.panel, cutoff=fitted.trained.cutoff, seed=8)
+    assert other.weights["lstm_head/kernel"].tobytes() != fitted.trained.weights["lstm_head/kernel"].tobytes()
+
+
+@pytest.mark.slow
+def test_it_saves_what_it_was_trained_on(fitted: Fit) -> None:
+    manifest = load(fitted.folder, expected_sha256=fitted.sha256).manifest
+    assert date.fromisoformat(manifest["cutoff"]) == day(fitted.panel, CUTOFF_ROW)
+    assert manifest["dataset_sha256"] == dataset_hash(fitted.panel.until(fitted.trained.cutoff))
+    assert manifest["seed"] == 7
+    assert manifest["extra"] == {"site": "test"}
+    assert manifest["training_rows"] == fitted.trained.metrics["rows"] > 2_000
+    assert set(manifest["files"]) == {"model.onnx", "weights.npz", "z.json", "card.md"}
+    assert {"numpy", "tensorflow", "keras", "onnxruntime", "python"} <= set(manifest["versions"])
+
+
+@pytest.mark.slow
+def test_it_serves_what_it_trained(fitted: Fit) -> None:
+    cutoff = day(fitted.panel, 399)
+    served = load(fitted.folder).forecast(fitted.panel, cutoff=cutoff)["coin-07"]
+    features = build_features(fitted.panel)
+    rows = eligible_rows(features, first_day=399, window=DAILY.window)
+    expected = BandNetwork(fitted.trained.onnx, DAILY).log_quantiles(features, rows)[7]
+    np.testing.assert_allclose(served.log_quantiles, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_it_goes_on_from_a_saved_forecaster(fitted: Fit) -> None:
+    untouched = replace(DAILY, epochs=0)
+    panel, cutoff = fitted.panel, fitted.trained.cutoff
+    resumed = train(panel, cutoff=cutoff, recipe=untouched, initial=fitted.folder)
+    assert resumed.started_from == fitted.sha256
+    for name, array in fitted.trained.weights.items():
+        assert resumed.weights[name].tobytes() == array.tobytes(), name
+    with pytest.raises(ValueError, match="another recipe"):
+        train(panel, cutoff=cutoff, recipe=LINEAR, initial=fitted.folder)
+
+
+def test_it_refuses_to_go_on_from_a_damaged_forecaster(wide_panel: Panel, copied_starter: Path) -> None:
+    (copied_starter / "weights.npz").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"weights\.npz"):
+        train(wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), initial=copied_starter)
