@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cryptopredict.rest.schema import SchemaView
+from cryptopredict.rest.document import SchemaView
 
 
 @extend_schema(exclude=True)

@@ -256,7 +256,7 @@ else:
 
 # Celery: read by cryptopredict/celery.py ------------------------------------------------------------
 
-CELERY_BROKER_URL = REDIS_URL or "cryptopredict.operations.diskbroker:Transport://"
+CELERY_BROKER_URL = REDIS_URL or "disk://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2}
     if REDIS_URL
@@ -266,10 +266,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True  # what a job did stands in the database: SyncRun, TrainedModel, TaskRun
+CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)  # the broker on disk has no broadcast
 CELERY_TASK_DEFAULT_QUEUE = "ingest"
 CELERY_TASK_ROUTES = {
     "markets.*": {"queue": "ingest"},

@@ -34,7 +34,10 @@ class CryptocurrencyAdmin(admin.ModelAdmin[Cryptocurrency]):
     actions = ("sync_now", "sync_all_now", "track", "untrack")
     fieldsets = (
         (None, {"fields": ("coingecko_id", "symbol", "name", "is_tracked", "is_listed")}),
-        ("Latest", {"fields": ("market_cap_rank", "price_usd", "price_at", "market_cap_usd", "volume_24h_usd")}),
+        (
+            "Latest",
+            {"fields": ("market_cap_rank", "price_usd", "price_at", "market_cap_usd", "volume_24h_usd")},
+        ),
         ("History", {"fields": ("history_synced_at", "history_problem")}),
     )
     readonly_fields = (
@@ -70,7 +73,18 @@ class CryptocurrencyAdmin(admin.ModelAdmin[Cryptocurrency]):
 
 @admin.register(PriceData)
 class PriceDataAdmin(ReadOnlyAdmin):
-    list_display = ("coin", "interval", "at", "open", "high", "low", "close", "volume_24h", "market_cap", "samples")
+    list_display = (
+        "coin",
+        "interval",
+        "at",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume_24h",
+        "market_cap",
+        "samples",
+    )
     list_filter = ("interval", "at")
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
     list_select_related = ("coin",)

@@ -13,6 +13,8 @@ from markets.models import Interval, PriceData
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BATCH = 500
+# Upstream's stamps lag the grid by seconds to minutes; a first price later than this is not the slot's opening.
+LATEST_OPENING = timedelta(minutes=15)
 
 
 class Observed(Protocol):
@@ -58,7 +60,8 @@ def closed_slots(points: Iterable[Observed], interval: Interval, *, now: datetim
 
     A slot's close is the first price of the slot right after it (the daily value of CoinGecko is the price at
     00:00 UTC, so it closes the day before). A slot whose successor was not observed is left out: its close is
-    unknown, and a guess would be stored for ever.
+    unknown, and a guess would be stored for ever. So is one whose first price came too late to be its opening:
+    an answer begins in the middle of a day.
     """
     length = interval.length
     slots: list[Slot] = []
@@ -67,9 +70,10 @@ def closed_slots(points: Iterable[Observed], interval: Interval, *, now: datetim
         for at, group in groupby(sorted(points, key=attrgetter("at")), key=lambda p: slot_start(p.at, length))
     ]
     for (at, group), (next_at, next_group) in pairwise(groups):
-        if next_at != at + length or next_at > now:
-            continue
         closing = next_group[0]
+        is_whole = group[0].at - at <= LATEST_OPENING and closing.at - (at + length) <= LATEST_OPENING
+        if next_at != at + length or next_at > now or not is_whole:
+            continue
         prices = [point.price for point in group] + [closing.price]
         slots.append(
             Slot(

@@ -32,9 +32,7 @@ class Cryptocurrency(models.Model):
     symbol = models.CharField(max_length=50, db_index=True)
     name = models.CharField(max_length=200)
     image_url = models.CharField(max_length=500, blank=True)
-    is_tracked = models.BooleanField(
-        "tracked", default=False, help_text="Prices are synced and forecasts issued."
-    )
+    is_tracked = models.BooleanField("tracked", default=False, help_text="Prices are synced and forecasts issued.")
     is_listed = models.BooleanField("listed", default=True, help_text="CoinGecko still lists this coin.")
 
     market_cap_rank = models.PositiveIntegerField("rank", null=True, blank=True)
@@ -50,9 +48,7 @@ class Cryptocurrency(models.Model):
     max_supply = models.FloatField(null=True, blank=True)
     all_time_high_usd = models.FloatField(null=True, blank=True)
     all_time_high_at = models.DateTimeField(null=True, blank=True)
-    sparkline_7d = models.JSONField(
-        default=list, blank=True, help_text="Up to 168 hourly prices, oldest first."
-    )
+    sparkline_7d = models.JSONField(default=list, blank=True, help_text="Up to 168 hourly prices, oldest first.")
     price_at = models.DateTimeField(null=True, blank=True, help_text="When upstream last saw this price.")
 
     history_synced_at = models.DateTimeField(null=True, blank=True)
@@ -105,9 +101,7 @@ class PriceData(models.Model):
     high = models.FloatField()
     low = models.FloatField()
     close = models.FloatField()
-    volume_24h = models.FloatField(
-        null=True, blank=True, help_text="Trailing 24-hour volume in USD at the close."
-    )
+    volume_24h = models.FloatField(null=True, blank=True, help_text="Trailing 24-hour volume in USD at the close.")
     market_cap = models.FloatField(null=True, blank=True, help_text="In USD at the close.")
     samples = models.PositiveIntegerField(
         default=1,
@@ -131,12 +125,8 @@ class PriceData(models.Model):
                 & Q(high__gte=F("close")),
                 name="price_within_low_and_high",
             ),
-            models.CheckConstraint(
-                condition=Q(volume_24h__isnull=True) | Q(volume_24h__gte=0), name="price_volume"
-            ),
-            models.CheckConstraint(
-                condition=Q(market_cap__isnull=True) | Q(market_cap__gt=0), name="price_cap"
-            ),
+            models.CheckConstraint(condition=Q(volume_24h__isnull=True) | Q(volume_24h__gte=0), name="price_volume"),
+            models.CheckConstraint(condition=Q(market_cap__isnull=True) | Q(market_cap__gt=0), name="price_cap"),
             models.CheckConstraint(condition=Q(samples__gte=1), name="price_samples"),
         )
 

@@ -36,9 +36,7 @@ class CryptocurrencyQuerySet(CoinBase):
 
     def matching(self, text: str) -> Self:
         """Coins whose id, symbol or name holds the text."""
-        return self.filter(
-            Q(coingecko_id__icontains=text) | Q(symbol__icontains=text) | Q(name__icontains=text)
-        )
+        return self.filter(Q(coingecko_id__icontains=text) | Q(symbol__icontains=text) | Q(name__icontains=text))
 
     def newest_price_at(self) -> datetime | None:
         return self.aggregate(newest=Max("price_at"))["newest"]
@@ -67,10 +65,7 @@ class PriceDataQuerySet(PriceBase):
         last = cutoff_on - timedelta(days=1)
         rows = self.daily().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
-        return [
-            (coin, at.date() + timedelta(days=1), close)
-            for coin, at, close in found.iterator(chunk_size=5000)
-        ]
+        return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
 
 
 class SyncRunQuerySet(RunBase):

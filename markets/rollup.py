@@ -23,16 +23,10 @@ def roll_up(*, coin_ids: Iterable[int], now: datetime) -> int:
     return sum(_roll(ids, fine, coarse, needed, now, back) for fine, coarse, needed, back in STEPS)
 
 
-def _roll(
-    coin_ids: list[int], fine: Interval, coarse: Interval, needed: int, now: datetime, back: timedelta
-) -> int:
+def _roll(coin_ids: list[int], fine: Interval, coarse: Interval, needed: int, now: datetime, back: timedelta) -> int:
     end = slot_start(now, coarse.length)
     start = slot_start(now - back, coarse.length)
-    found = (
-        PriceData.objects.filter(coin_id__in=coin_ids, interval=fine)
-        .between(start, end)
-        .order_by("coin_id", "at")
-    )
+    found = PriceData.objects.filter(coin_id__in=coin_ids, interval=fine).between(start, end).order_by("coin_id", "at")
     parts: dict[tuple[int, datetime], list[PriceData]] = {}
     for row in found.iterator(chunk_size=5000):
         parts.setdefault((row.coin_id, slot_start(row.at, coarse.length)), []).append(row)
@@ -40,6 +34,31 @@ def _roll(
         (coin_id, coarse, merge(at, group))
         for (coin_id, at), group in parts.items()
         if len(group) >= needed and group[0].at == at and group[-1].at + fine.length == at + coarse.length
+    ]
+    return write_rows(rows=rows) if rows else 0
+
+
+def widen_days(*, coin_id: int, since: datetime) -> int:
+    """Lets a day's high and low include those of its hours; its open and close, exact at midnight, stay."""
+    hours: dict[datetime, list[PriceData]] = {}
+    for row in PriceData.objects.filter(coin_id=coin_id, interval=Interval.HOUR, at__gte=since):
+        hours.setdefault(slot_start(row.at, Interval.DAY.length), []).append(row)
+    rows = [
+        (
+            coin_id,
+            Interval.DAY,
+            Slot(
+                at=day.at,
+                open=day.open,
+                high=max(day.high, *(hour.high for hour in hours[day.at])),
+                low=min(day.low, *(hour.low for hour in hours[day.at])),
+                close=day.close,
+                volume_24h=day.volume_24h,
+                market_cap=day.market_cap,
+                samples=max(day.samples, len(hours[day.at])),
+            ),
+        )
+        for day in PriceData.objects.filter(coin_id=coin_id, interval=Interval.DAY, at__in=hours)
     ]
     return write_rows(rows=rows) if rows else 0
 

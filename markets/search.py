@@ -40,11 +40,7 @@ def literal_matches(text: str, limit: int) -> list[Cryptocurrency]:
 
 
 def anywhere(lookup: str, text: str) -> Q:
-    return (
-        Q(**{f"coingecko_id__{lookup}": text})
-        | Q(**{f"symbol__{lookup}": text})
-        | Q(**{f"name__{lookup}": text})
-    )
+    return Q(**{f"coingecko_id__{lookup}": text}) | Q(**{f"symbol__{lookup}": text}) | Q(**{f"name__{lookup}": text})
 
 
 def similar(text: str, limit: int, *, excluded: set[int]) -> list[Cryptocurrency]:

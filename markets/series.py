@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -34,9 +36,20 @@ CANDLES: dict[str, tuple[Interval, timedelta]] = {
 }
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 
-COLUMNS = ("at", "open", "high", "low", "close", "volume_24h", "market_cap")
-Row = tuple[datetime, float, float, float, float, float | None, float | None]
-CLOSE, HIGH, LOW = COLUMNS.index("close"), COLUMNS.index("high"), COLUMNS.index("low")
+
+class Columns(NamedTuple):
+    """Slots as columns of equal length, oldest first."""
+
+    at: list[datetime]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume_24h: list[float | None]
+    market_cap: list[float | None]
+
+    def take(self, places: Sequence[int]) -> "Columns":
+        return Columns(*([column[place] for place in places] for column in self))
 
 
 @dataclass(frozen=True)
@@ -86,9 +99,9 @@ def price_series(
 ) -> PriceSeries:
     """The slots that begin at or after `start` and before `end` (None: no limit), thinned to `max_points`.
 
-    `auto` takes the finest interval that suits the range and reaches back as far as the others do. The first, last,
-    lowest and highest slots are always kept. Raises ValueError for an unknown interval, a range that does not run
-    forward, naive times, or `max_points` outside 10 to 2,000.
+    `auto` takes the finest interval that suits the range and reaches back as far as the others do. The
+    first, last, lowest and highest slots are always kept. Raises ValueError for an unknown interval, a range
+    that does not run forward, naive times, or `max_points` outside 10 to 2,000.
     """
     check_range(start, end)
     if interval != AUTO and interval not in Interval.values:
@@ -96,30 +109,43 @@ def price_series(
     if not MIN_POINTS <= max_points <= MAX_POINTS:
         raise ValueError(f"max_points must be from {MIN_POINTS} to {MAX_POINTS}, not {max_points}.")
     used = auto_interval(coin, start, end) if interval == AUTO else interval
-    rows = read_rows(coin, used, start, end)
-    kept = downsample(rows, max_points)
-    return PriceSeries(used, *columns_of(kept), total_points=len(rows), is_downsampled=len(kept) < len(rows))
+    slots = read_slots(coin, used, start, end)
+    places = kept_places(slots, max_points)
+    kept = slots.take(places)
+    return PriceSeries(
+        interval=used,
+        **kept._asdict(),
+        total_points=len(slots.at),
+        is_downsampled=len(places) < len(slots.at),
+    )
 
 
 def candles(coin: Cryptocurrency, *, interval: str, start: datetime | None, end: datetime | None) -> Candles:
     """The 1h, 4h, 1d or 1w candles that begin at or after `start` and before `end` (None: no limit).
 
-    Candles begin on whole multiples of their length in UTC, weeks on Monday; one without any slot is left out.
-    Raises ValueError like `price_series`.
+    Candles begin on whole multiples of their length in UTC, weeks on Monday; one without any slot is left
+    out. Raises ValueError like `price_series`.
     """
     check_range(start, end)
     if interval not in CANDLES:
         raise ValueError(f"There is no candle of {interval!r}.")
     source, length = CANDLES[interval]
-    rows = read_rows(coin, source, start and next_boundary(start, length), end and next_boundary(end, length))
-    grouped: dict[datetime, list[Row]] = {}
-    for row in rows:
-        grouped.setdefault(boundary(row[0], length), []).append(row)
-    slots = length // source.length
+    slots = read_slots(coin, source, start and next_boundary(start, length), end and next_boundary(end, length))
+    groups = [
+        (at, list(places))
+        for at, places in groupby(range(len(slots.at)), key=lambda place: boundary(slots.at[place], length))
+    ]
+    last = [places[-1] for _, places in groups]
     return Candles(
-        interval,
-        *columns_of([merge(at, group) for at, group in grouped.items()]),
-        is_complete=[len(group) == slots for group in grouped.values()],
+        interval=interval,
+        at=[at for at, _ in groups],
+        open=[slots.open[places[0]] for _, places in groups],
+        high=[max(slots.high[place] for place in places) for _, places in groups],
+        low=[min(slots.low[place] for place in places) for _, places in groups],
+        close=[slots.close[place] for place in last],
+        volume_24h=[slots.volume_24h[place] for place in last],
+        market_cap=[slots.market_cap[place] for place in last],
+        is_complete=[len(places) == length // source.length for _, places in groups],
     )
 
 
@@ -177,33 +203,23 @@ def within(slots: QuerySet[PriceData], start: datetime | None, end: datetime | N
     return slots
 
 
-def read_rows(coin: Cryptocurrency, interval: str, start: datetime | None, end: datetime | None) -> list[Row]:
-    return list(within(PriceData.objects.of(coin, interval), start, end).values_list(*COLUMNS))
+def read_slots(coin: Cryptocurrency, interval: str, start: datetime | None, end: datetime | None) -> Columns:
+    rows = within(PriceData.objects.of(coin, interval), start, end).values_list(*Columns._fields)
+    columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
+    return Columns(*columns) if columns else Columns([], [], [], [], [], [], [])
 
 
-def columns_of(rows: Sequence[Row]) -> tuple[list, ...]:  # type: ignore[type-arg]  # each column has its own type
-    return tuple(list(column) for column in zip(*rows, strict=True)) if rows else tuple([] for _ in COLUMNS)
-
-
-def downsample(rows: list[Row], max_points: int) -> list[Row]:
-    """At most `max_points` rows: the first, the last, the overall extremes, and each bucket's lowest and highest close."""
-    if len(rows) <= max_points:
-        return rows
-    places = range(len(rows))
-    keep = {0, len(rows) - 1, lowest(rows, places, LOW), highest(rows, places, HIGH)}
+def kept_places(slots: Columns, max_points: int) -> Sequence[int]:
+    """Where the slots to show are: the ends, the lowest and highest, and each bucket's extreme closes."""
+    places = range(len(slots.at))
+    if len(places) <= max_points:
+        return places
+    keep = {0, places[-1], min(places, key=slots.low.__getitem__), max(places, key=slots.high.__getitem__)}
     buckets = (max_points - len(keep)) // 2
     for bucket in range(buckets):
-        inside = range(bucket * len(rows) // buckets, (bucket + 1) * len(rows) // buckets)
-        keep |= {lowest(rows, inside, CLOSE), highest(rows, inside, CLOSE)}
-    return [rows[place] for place in sorted(keep)]
-
-
-def lowest(rows: list[Row], places: range, column: int) -> int:
-    return min(places, key=lambda place: rows[place][column])  # type: ignore[type-var, return-value]
-
-
-def highest(rows: list[Row], places: range, column: int) -> int:
-    return max(places, key=lambda place: rows[place][column])  # type: ignore[type-var, return-value]
+        inside = range(bucket * len(places) // buckets, (bucket + 1) * len(places) // buckets)
+        keep |= {min(inside, key=slots.close.__getitem__), max(inside, key=slots.close.__getitem__)}
+    return sorted(keep)
 
 
 def boundary(at: datetime, length: timedelta) -> datetime:
@@ -215,9 +231,3 @@ def next_boundary(at: datetime, length: timedelta) -> datetime:
     """The first start of a candle at or after an instant."""
     before = boundary(at, length)
     return before if before == at else before + length
-
-
-def merge(at: datetime, group: list[Row]) -> Row:
-    """One candle of consecutive slots."""
-    first, last = group[0], group[-1]
-    return (at, first[1], max(row[HIGH] for row in group), min(row[LOW] for row in group), *last[4:])

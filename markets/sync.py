@@ -16,7 +16,7 @@ from markets.coingecko.errors import BadParameter, CoinGeckoError, NotFound
 from markets.coingecko.schemas import MarketChart, MarketRow, Rejected
 from markets.ingest import Slot, closed_slots, tick_slot, write_rows, write_slots
 from markets.models import Cryptocurrency, Interval, PriceData, RejectedPoint, SyncRun
-from markets.rollup import roll_up
+from markets.rollup import roll_up, widen_days
 
 PER_PAGE = 250
 HOURLY_DAYS = 90  # CoinGecko answers in hours up to 90 days, in days beyond
@@ -117,9 +117,7 @@ def store_tick(rows: Sequence[MarketRow], tally: Tally) -> None:
     """Brings the latest figures up to date, from newer ones only, and writes the tracked coins' five-minute slots."""
     known = {
         coin.coingecko_id: coin
-        for coin in Cryptocurrency.objects.select_for_update().filter(
-            coingecko_id__in=[row.id for row in rows]
-        )
+        for coin in Cryptocurrency.objects.select_for_update().filter(coingecko_id__in=[row.id for row in rows])
     }
     newer = [row for row in rows if _is_news(row, known.get(row.id))]
     Cryptocurrency.objects.bulk_create(
@@ -130,9 +128,7 @@ def store_tick(rows: Sequence[MarketRow], tally: Tally) -> None:
     )
     track_biggest()
     ids = dict(Cryptocurrency.objects.tracked().values_list("coingecko_id", "pk"))
-    slots = [
-        (ids[row.id], Interval.FIVE_MINUTES, _tick(row)) for row in rows if row.id in ids and _is_priced(row)
-    ]
+    slots = [(ids[row.id], Interval.FIVE_MINUTES, _tick(row)) for row in rows if row.id in ids and _is_priced(row)]
     tally.rows_written += write_rows(rows=slots)
 
 
@@ -223,15 +219,11 @@ def sync_history(
     if not gaps:
         return 0
     with recorded_run(SyncRun.Kind.HISTORY, tally) as run:
-        done = _fill_gaps(
-            client, run, tally, gaps[:max_calls], until=timezone.now() + timedelta(seconds=max_seconds)
-        )
+        done = _fill_gaps(client, run, tally, gaps[:max_calls], until=timezone.now() + timedelta(seconds=max_seconds))
     return len(gaps) - done
 
 
-def _fill_gaps(
-    client: CoinGeckoClient, run: SyncRun, tally: Tally, gaps: Sequence[Gap], *, until: datetime
-) -> int:
+def _fill_gaps(client: CoinGeckoClient, run: SyncRun, tally: Tally, gaps: Sequence[Gap], *, until: datetime) -> int:
     run.total = len(gaps)
     run.save(update_fields=["total"])
     for number, gap in enumerate(gaps, start=1):
@@ -272,7 +264,8 @@ def _gaps_of(coin: Cryptocurrency, newest: dict[tuple[int, str], datetime], now:
     hours_missing = (now - hour).total_seconds() / 3600 - 2 if hour else HOURLY_DAYS * 24
     if days_missing > 0 or hours_missing > 1:
         days = max(days_missing + 2, math.ceil(hours_missing / 24) + 1)
-        yield Gap(coin, min(days, HOURLY_DAYS), (Interval.HOUR, Interval.DAY))
+        intervals = (Interval.HOUR, Interval.DAY) if days_missing > 0 else (Interval.HOUR,)
+        yield Gap(coin, min(days, HOURLY_DAYS), intervals)
 
 
 def fill_gap(client: CoinGeckoClient, gap: Gap, tally: Tally) -> None:
@@ -292,6 +285,8 @@ def fill_gap(client: CoinGeckoClient, gap: Gap, tally: Tally) -> None:
     with transaction.atomic():
         for interval, found in slots:
             tally.rows_written += write_slots(coin_id=gap.coin.pk, interval=interval, slots=found)
+        if Interval.HOUR in gap.intervals:
+            widen_days(coin_id=gap.coin.pk, since=timezone.now() - timedelta(days=gap.days))
         changed: dict[str, object] = {"history_problem": problem}
         if Interval.HOUR in gap.intervals or problem:
             changed["history_synced_at"] = timezone.now()
@@ -364,9 +359,7 @@ def _fill_free_places() -> int:
     if free <= 0:
         return 0
     waiting = (
-        Cryptocurrency.objects.listed()
-        .priced()
-        .filter(is_tracked=False, market_cap_rank__lte=settings.TRACKED_COINS)
+        Cryptocurrency.objects.listed().priced().filter(is_tracked=False, market_cap_rank__lte=settings.TRACKED_COINS)
     )
     ids = list(waiting.order_by("market_cap_rank").values_list("pk", flat=True)[:free])
     return Cryptocurrency.objects.filter(pk__in=ids).update(is_tracked=True)
@@ -385,9 +378,7 @@ def cleanup(*, now: datetime | None = None) -> SyncRun:
 
 
 def _delete_slots(interval: Interval, *, before: datetime) -> int:
-    old = (
-        PriceData.objects.filter(interval=interval, at__lt=before).order_by("at").values_list("pk", flat=True)
-    )
+    old = PriceData.objects.filter(interval=interval, at__lt=before).order_by("at").values_list("pk", flat=True)
     deleted = 0
     while ids := list(old[:DELETE_BATCH]):
         deleted += PriceData.objects.filter(pk__in=ids).delete()[0]

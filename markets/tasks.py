@@ -16,9 +16,7 @@ def sync_all_prices() -> None:
     try:
         sync.sync_prices(client=build_client())
     except CoinGeckoError as error:
-        logger.warning(
-            "prices were not synced: %s", error
-        )  # the run's row says so to staff and on the status page
+        logger.warning("prices were not synced: %s", error)  # the run's row says so to staff and on the status page
 
 
 @shared_task(name="markets.sync_historical_data", expires=3500)

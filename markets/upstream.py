@@ -13,9 +13,7 @@ def shared_state() -> SharedState:
     if settings.REDIS_URL:
         import redis
 
-        return RedisState(
-            redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-        )
+        return RedisState(redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2))
     settings.SHARED_STATE_PATH.parent.mkdir(parents=True, exist_ok=True)
     return DiskState(settings.SHARED_STATE_PATH)
 

@@ -67,7 +67,15 @@ class PredictionAdmin(ReadOnlyAdmin):
         "sequence", "coin", "horizon_days", "cutoff_at", "target_at", "state", "headline", "label", "is_hit_80",
         "crps", "crps_fhs", "counts_as_evidence", "model",
     )  # fmt: skip
-    list_filter = ("state", "horizon_days", "headline", "counts_as_evidence", "is_hit_80", "model", "cutoff_at")
+    list_filter = (
+        "state",
+        "horizon_days",
+        "headline",
+        "counts_as_evidence",
+        "is_hit_80",
+        "model",
+        "cutoff_at",
+    )
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name", "row_hash")
     list_select_related = ("coin", "model")
     actions = ("score_now",)

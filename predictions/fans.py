@@ -152,12 +152,8 @@ def forecast_for(coin: Cryptocurrency, *, now: datetime | None = None) -> Fan | 
 
 def bands_for(coins: list[Cryptocurrency], *, horizon_days: int) -> dict[int, Prediction]:
     """The newest forecast at one horizon of each coin, by the coin's primary key, in one query."""
-    newest = (
-        Prediction.objects.filter(horizon_days=horizon_days).order_by("-cutoff_at").values("cutoff_at")[:1]
-    )
-    rows = Prediction.objects.filter(coin__in=coins, horizon_days=horizon_days, cutoff_at=newest).order_by(
-        "sequence"
-    )
+    newest = Prediction.objects.filter(horizon_days=horizon_days).order_by("-cutoff_at").values("cutoff_at")[:1]
+    rows = Prediction.objects.filter(coin__in=coins, horizon_days=horizon_days, cutoff_at=newest).order_by("sequence")
     return {row.coin_id: row for row in rows}
 
 

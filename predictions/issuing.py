@@ -69,9 +69,7 @@ def issue_forecasts(*, now: datetime | None = None) -> Issue:
     return Issue(cutoff_on, model.version, len(made), written, refused)
 
 
-def _freeze(
-    made: list[CoinForecast], coins: dict[str, Cryptocurrency], model: TrainedModel, now: datetime
-) -> int:
+def _freeze(made: list[CoinForecast], coins: dict[str, Cryptocurrency], model: TrainedModel, now: datetime) -> int:
     if not made:
         return 0
     evidence = evidence_by_horizon()
@@ -81,9 +79,7 @@ def _freeze(
         TrainedModel.objects.select_for_update().get(pk=model.pk)
         cutoff_at = midnight(made[0].cutoff)
         done = set(
-            Prediction.objects.filter(model=model, cutoff_at=cutoff_at).values_list(
-                "coin__coingecko_id", flat=True
-            )
+            Prediction.objects.filter(model=model, cutoff_at=cutoff_at).values_list("coin__coingecko_id", flat=True)
         )
         rows = [
             freeze_horizon(forecast, i, terms[horizon], coins[forecast.coin], model, now)
@@ -99,9 +95,7 @@ def freeze_horizon(
 ) -> Prediction:
     """One unsaved ledger row: horizon `i` of a coin's forecast."""
     quantiles = (
-        forecast.log_quantiles[i]
-        if terms.headline == Prediction.Headline.MODEL
-        else forecast.baselines["fhs"][i]
+        forecast.log_quantiles[i] if terms.headline == Prediction.Headline.MODEL else forecast.baselines["fhs"][i]
     )
     published = stretch(quantiles, terms.multiplier_80, terms.multiplier_95)
     cutoff_at = midnight(forecast.cutoff)
@@ -158,9 +152,7 @@ def _settled_bands(horizon_days: int, headline: str, today: date) -> SettledBand
 
 def _note_refusals(refused: dict[str, str], coins: dict[str, Cryptocurrency], now: datetime) -> None:
     with transaction.atomic():
-        ForecastRefusal.objects.filter(coin__in=coins.values()).exclude(
-            coin__coingecko_id__in=refused
-        ).delete()
+        ForecastRefusal.objects.filter(coin__in=coins.values()).exclude(coin__coingecko_id__in=refused).delete()
         ForecastRefusal.objects.bulk_create(
             [
                 ForecastRefusal(coin=coins[coin], reason=reason[:200], checked_at=now)

@@ -38,9 +38,7 @@ class TrainedModel(models.Model):
     dataset_sha256 = models.CharField(max_length=64, blank=True)
     coins = models.PositiveIntegerField(default=0, help_text="Coins that it was trained on.")
     rows = models.PositiveIntegerField(default=0, help_text="Training windows.")
-    metrics = models.JSONField(
-        default=dict, blank=True, help_text="Validation by horizon, against each baseline."
-    )
+    metrics = models.JSONField(default=dict, blank=True, help_text="Validation by horizon, against each baseline.")
     done = models.PositiveIntegerField(default=0, help_text="Training steps done, of `total`.")
     total = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300, blank=True, help_text="Why it was promoted or retired.")
@@ -114,9 +112,7 @@ class Prediction(models.Model):
     model_quantiles = models.JSONField()
     fhs_quantiles = models.JSONField()
     ewma_quantiles = models.JSONField()
-    label = models.CharField(
-        max_length=20, help_text="What the record said of this horizon when it was issued."
-    )
+    label = models.CharField(max_length=20, help_text="What the record said of this horizon when it was issued.")
     counts_as_evidence = models.BooleanField(help_text="Issued soon enough after its cutoff.")
     is_sample = models.BooleanField(default=False, help_text="Made from sample data.")
     inputs_sha256 = models.CharField(max_length=64)
@@ -127,9 +123,7 @@ class Prediction(models.Model):
     void_reason = models.CharField(max_length=200, blank=True)
     actual_price = models.FloatField(null=True, blank=True)
     scored_at = models.DateTimeField(null=True, blank=True)
-    crps = models.FloatField(
-        null=True, blank=True, help_text="Of the published quantiles, on the log-return."
-    )
+    crps = models.FloatField(null=True, blank=True, help_text="Of the published quantiles, on the log-return.")
     crps_model = models.FloatField(null=True, blank=True)
     crps_fhs = models.FloatField(null=True, blank=True)
     crps_ewma = models.FloatField(null=True, blank=True)
@@ -147,15 +141,11 @@ class Prediction(models.Model):
             models.Index(fields=["horizon_days", "cutoff_at"], name="prediction_horizon"),
         )
         constraints = (
-            models.UniqueConstraint(
-                fields=["coin", "model", "cutoff_at", "horizon_days"], name="forecast_once"
-            ),
+            models.UniqueConstraint(fields=["coin", "model", "cutoff_at", "horizon_days"], name="forecast_once"),
             models.CheckConstraint(condition=Q(sequence__gte=1), name="forecast_sequence"),
             models.CheckConstraint(condition=Q(horizon_days__gte=1), name="forecast_horizon"),
             models.CheckConstraint(condition=Q(base_price__gt=0), name="forecast_base_price"),
-            models.CheckConstraint(
-                condition=Q(target_at__gt=F("cutoff_at")), name="forecast_targets_the_future"
-            ),
+            models.CheckConstraint(condition=Q(target_at__gt=F("cutoff_at")), name="forecast_targets_the_future"),
             models.CheckConstraint(condition=Q(issued_at__gte=F("cutoff_at")), name="forecast_after_cutoff"),
             models.CheckConstraint(
                 condition=Q(counts_as_evidence=False) | Q(issued_at__lt=F("target_at")),
@@ -178,9 +168,7 @@ class Prediction(models.Model):
             frozen = type(self).objects.filter(pk=self.pk).values(*self.FROZEN).first()
             changed = [name for name, value in (frozen or {}).items() if getattr(self, name) != value]
             if changed:
-                raise ValidationError(
-                    f"A frozen forecast cannot change: {', '.join(changed)}.", code="frozen"
-                )
+                raise ValidationError(f"A frozen forecast cannot change: {', '.join(changed)}.", code="frozen")
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def is_due_at(self, now: datetime) -> bool:

@@ -44,9 +44,7 @@ class PredictionQuerySet(PredictionBase):
 
     def latest_fan(self, coin: "Cryptocurrency") -> Self:
         """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""
-        newest = (
-            self.filter(coin=coin).order_by("-cutoff_at", "-sequence").values("cutoff_at", "model_id").first()
-        )
+        newest = self.filter(coin=coin).order_by("-cutoff_at", "-sequence").values("cutoff_at", "model_id").first()
         if newest is None:
             return self.none()
         return self.filter(coin=coin, **newest).order_by("horizon_days")

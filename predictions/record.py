@@ -167,9 +167,7 @@ def calibration_curve(settled: QuerySet[Prediction]) -> list[tuple[float, float,
     quantiles = np.array([values for _, values, _ in rows])
     actual = np.array([price for _, _, price in rows])
     n = len(np.unique(dates))
-    return [
-        (level, date_weighted_mean(dates, actual <= quantiles[:, i]), n) for i, level in enumerate(LEVELS)
-    ]
+    return [(level, date_weighted_mean(dates, actual <= quantiles[:, i]), n) for i, level in enumerate(LEVELS)]
 
 
 def _coin_records(settled: QuerySet[Prediction]) -> list[CoinRecord]:
@@ -195,9 +193,7 @@ def _coin_records(settled: QuerySet[Prediction]) -> list[CoinRecord]:
         )
         for row in rows
     ]
-    return sorted(
-        records, key=lambda record: (record.coin.market_cap_rank or 10**9, record.coin.coingecko_id)
-    )
+    return sorted(records, key=lambda record: (record.coin.market_cap_rank or 10**9, record.coin.coingecko_id))
 
 
 def worst_misses(settled: QuerySet[Prediction]) -> QuerySet[Prediction]:

@@ -103,8 +103,8 @@ def train_model(*, cutoff_on: date | None = None, seed: int = 7) -> TrainedModel
     """Trains on this site's own history and validates on a held-out block of it.
 
     Training starts from the serving model's weights. The candidate serves at once only if the starter serves
-    and its validation is not worse than FHS at any horizon; otherwise a person decides. Imports TensorFlow: run it in a worker.
-    Raises NoHistory, NotEnoughData; the registry then says why.
+    and its validation is not worse than FHS at any horizon; otherwise a person decides. Imports
+    TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then says why.
     """
     now = timezone.now()
     cutoff_on = cutoff_on or now.date()
@@ -123,9 +123,7 @@ def train_model(*, cutoff_on: date | None = None, seed: int = 7) -> TrainedModel
         raise
     serving = TrainedModel.objects.serving()
     if serving is None or (serving.origin == TrainedModel.Origin.STARTER and is_no_worse(model.metrics)):
-        promote(
-            model=model, reason="Validated on held-out days of this site's own history: not worse than FHS."
-        )
+        promote(model=model, reason="Validated on held-out days of this site's own history: not worse than FHS.")
     return model
 
 

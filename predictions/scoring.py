@@ -48,9 +48,7 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
             after = due[-1].sequence
             actuals = _actual_prices(due)
             settled = [
-                (one, actuals[one.coin_id, one.target_at])
-                for one in due
-                if (one.coin_id, one.target_at) in actuals
+                (one, actuals[one.coin_id, one.target_at]) for one in due if (one.coin_id, one.target_at) in actuals
             ]
             missing = [one for one in due if (one.coin_id, one.target_at) not in actuals]
             lost = [one for one in missing if now - one.target_at > VOID_AFTER]

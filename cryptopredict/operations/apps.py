@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class OperationsConfig(AppConfig):
     name = "cryptopredict.operations"
     label = "operations"
+
+    def ready(self) -> None:
+        from cryptopredict.operations import signals  # noqa: F401  (connects its receivers)

@@ -33,9 +33,7 @@ class ConditionalMixin(APIView):
 
     max_age_seconds: int = 30
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final = super().finalize_response(request, response, *args, **kwargs)
         if request.method not in {"GET", "HEAD"}:
             return final

@@ -12,7 +12,6 @@ from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import set_rollback
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,6 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
     problem = as_api_exception(exc)
     if problem is None:
         return unexpected(exc, context)
-    set_rollback()
     return Response(
         body(problem_code(problem), problem_message(problem), problem_fields(problem)),
         status=problem.status_code,
@@ -92,7 +90,6 @@ def unexpected(exc: Exception, context: dict[str, Any]) -> Response:
     logger.error("%s failed", getattr(request, "path", "A request"), exc_info=exc)
     # Error reporters and Django's test client listen to the signal; an answered 500 must not hide from them.
     got_request_exception.send(sender=None, request=getattr(request, "_request", None))
-    set_rollback()
     message = "Something went wrong on our side. The error was recorded."
     return Response(body("internal_error", message), status=status.HTTP_500_INTERNAL_SERVER_ERROR)
 
@@ -112,12 +109,11 @@ def problem_code(problem: exceptions.APIException) -> str:
 def problem_message(problem: exceptions.APIException) -> str:
     if isinstance(problem, exceptions.ValidationError):
         return "The request is not valid: each fault is listed in fields."
-    if isinstance(problem, exceptions.Throttled) and problem.wait is not None:
-        return f"Too many requests. Try again in {int(problem.wait)} seconds."
+    wait = getattr(problem, "wait", None)
+    if wait is not None:
+        return f"Too many requests. Try again in {int(wait)} seconds."
     detail = problem.detail
-    if isinstance(detail, dict):
-        detail = detail.get("detail", problem.default_detail)
-    return str(detail)
+    return str(detail["detail"] if isinstance(detail, dict) and "detail" in detail else detail)
 
 
 def problem_fields(problem: exceptions.APIException) -> list[FieldError]:

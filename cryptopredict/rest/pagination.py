@@ -1,7 +1,11 @@
 """Pages of lists: numbered ones for what is browsed, cursors for what grows at one end."""
 
+from base64 import b64decode
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.pagination import CursorPagination, PageNumberPagination
@@ -10,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 MAX_PAGE_SIZE = 250
+Rows = QuerySet[Any] | Sequence[Any]
 
 
 def read_whole_number(request: Request, name: str, *, default: int, highest: int | None = None) -> int:
@@ -50,7 +55,7 @@ class PageNumbers(PageNumberPagination):
         return read_whole_number(request, "page", default=1)
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: Rows, request: Request, view: APIView | None = None
     ) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
@@ -58,11 +63,12 @@ class PageNumbers(PageNumberPagination):
             raise NotFound("There is no such page.") from None
 
     def get_paginated_response(self, data: Any) -> Response:
-        paginator = self.page.paginator
+        page: Any = self.page
+        paginator = page.paginator
         return Response(
             {
                 "count": paginator.count,
-                "page": self.page.number,
+                "page": page.number,
                 "page_size": paginator.per_page,
                 "pages": paginator.num_pages,
                 "next": self.get_next_link(),
@@ -89,17 +95,45 @@ class Cursor(CursorPagination):
     def get_page_size(self, request: Request) -> int:
         return read_whole_number(request, "page_size", default=self.page_size, highest=self.max_page_size)
 
+    def paginate_queryset(
+        self, queryset: Rows, request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (ValueError, DjangoValidationError):  # its position is no value of the field we order by
+            if "cursor" in request.query_params:
+                raise strange_cursor() from None
+            raise
+
     def decode_cursor(self, request: Request) -> Any:
+        texts = request.query_params.getlist("cursor")
+        if texts and not is_cursor(texts):
+            raise strange_cursor()
         try:
             return super().decode_cursor(request)
         except NotFound:
-            raise fault("cursor", "This cursor is not one of ours.", "invalid") from None
+            raise strange_cursor() from None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.get_next_link(), "previous": self.get_previous_link(), "results": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return page_schema({**LINKS, "results": schema})
+
+
+def is_cursor(texts: list[str]) -> bool:
+    """Whether there is one cursor that holds a place; the base class ignores what it cannot read."""
+    if len(texts) > 1:
+        return False
+    try:
+        tokens = parse_qs(b64decode(texts[0], validate=True).decode("ascii"), strict_parsing=True)
+    except ValueError:
+        return False
+    return bool(tokens) and set(tokens) <= {"o", "r", "p"}
+
+
+def strange_cursor() -> ValidationError:
+    return fault("cursor", "This cursor is not one of ours.", "invalid")
 
 
 LINKS = {name: {"type": ["string", "null"], "format": "uri"} for name in ("next", "previous")}

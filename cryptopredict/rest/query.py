@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 from cryptopredict.rest.pagination import PageNumbers
 
 
-class QuerySerializer(serializers.Serializer):
+class QuerySerializer(serializers.Serializer[Any]):
     """The parameters of one endpoint; with no fields of its own it accepts none at all.
 
     A list endpoint names its `pagination_class`, whose parameters are then accepted too, for it to read.
@@ -23,7 +23,7 @@ class QuerySerializer(serializers.Serializer):
     def read(cls, request: Request) -> dict[str, Any]:
         """The validated parameters.
 
-        Raises ValidationError (400) with all faults: `unknown_parameter`, `repeated_parameter`, a field's own.
+        Raises ValidationError (400) with all faults: `unknown_parameter`, `repeated_parameter`, the fields'.
         """
         serializer = cls(data=request.query_params.dict(), context={"request": request})
         faults = serializer.unknown_or_repeated(request)

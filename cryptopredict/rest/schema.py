@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema as SpectacularAutoSchema
 from drf_spectacular.utils import OpenApiParameter
-from drf_spectacular.views import SpectacularAPIView
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 
@@ -14,7 +12,7 @@ from cryptopredict.rest.idempotency import HEADER, MAX_KEY_LENGTH, IdempotentMix
 from cryptopredict.rest.query import StrictQueryMixin
 
 
-class ErrorFieldSerializer(serializers.Serializer):
+class ErrorFieldSerializer(serializers.Serializer[Any]):
     """One fault of one field."""
 
     field = serializers.CharField(
@@ -24,7 +22,7 @@ class ErrorFieldSerializer(serializers.Serializer):
     message = serializers.CharField(help_text="For people; may change.")
 
 
-class ErrorDetailSerializer(serializers.Serializer):
+class ErrorDetailSerializer(serializers.Serializer[Any]):
     """What went wrong."""
 
     code = serializers.CharField(help_text="Stable: invalid, not_found, not_authenticated, throttled, …")
@@ -32,7 +30,7 @@ class ErrorDetailSerializer(serializers.Serializer):
     fields = ErrorFieldSerializer(many=True, help_text="Every fault found.")  # type: ignore[assignment]
 
 
-class ErrorSerializer(serializers.Serializer):
+class ErrorSerializer(serializers.Serializer[Any]):
     """The shape of every error."""
 
     error = ErrorDetailSerializer()
@@ -86,21 +84,3 @@ class AutoSchema(SpectacularAutoSchema):
         method = getattr(self.view, "get", None)
         decorated = hasattr(method, "max_age_seconds")
         return self.method == "GET" and (decorated or isinstance(self.view, ConditionalMixin))
-
-
-class DocumentOnce(SchemaGenerator):
-    """Generates the document once in a process: it depends on nothing that a request says."""
-
-    _document: dict[str, Any] | None = None
-
-    def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
-        if DocumentOnce._document is None:
-            DocumentOnce._document = super().get_schema(request=None, public=public)
-        return DocumentOnce._document
-
-
-class SchemaView(ConditionalMixin, SpectacularAPIView):
-    """The OpenAPI document, in YAML or JSON."""
-
-    generator_class = DocumentOnce
-    max_age_seconds = 300

@@ -44,7 +44,7 @@ def claim(key: str, value: Any, *, keep_seconds: int) -> bool:
 @contextmanager
 def exclusive(cache: FileBasedCache, key: str) -> Iterator[None]:
     """Lets one thread of one process at a time touch a key: a file cache's add and incr are not atomic."""
-    folder = Path(cache._dir)
+    folder = Path(cache._dir)  # type: ignore[attr-defined]  # the stubs leave it out
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = int(hashlib.sha256(key.encode()).hexdigest(), 16) % LOCK_FILES
     with (folder / f"{place}.lock").open("ab") as file:  # closing the file releases the lock

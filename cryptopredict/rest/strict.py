@@ -6,7 +6,7 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.serializers import Serializer, ValidationError
 
 
-class StrictMixin(Serializer):
+class StrictMixin(Serializer[Any]):
     """Adds an `unknown_field` error for each name in the body that the serializer does not write."""
 
     def to_internal_value(self, data: Any) -> Any:

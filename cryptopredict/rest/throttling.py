@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -13,10 +13,12 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from cryptopredict.rest import shared
 from cryptopredict.rest.errors import unavailable
+
+if TYPE_CHECKING:  # rest_framework.views itself imports this module
+    from rest_framework.views import APIView
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ class WindowThrottle(BaseThrottle):
         """Whose calls are counted together; None when this throttle does not concern the request."""
         raise NotImplementedError
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         who = self.who(request)
         if who is None:
             return True
@@ -99,7 +101,7 @@ class WindowThrottle(BaseThrottle):
         return self.allowance.reset_seconds if self.allowance else None
 
 
-def write_headers(view: APIView, allowance: Allowance) -> None:
+def write_headers(view: "APIView", allowance: Allowance) -> None:
     """Shows the tightest of the limits that apply."""
     headers: dict[str, str] = view.headers
     if "RateLimit-Remaining" in headers and int(headers["RateLimit-Remaining"]) <= allowance.remaining:
@@ -135,7 +137,7 @@ class SignInThrottle(WindowThrottle):
     def who(self, request: Request) -> str | None:
         return f"{type(self).__name__}:{client_address(request)}"
 
-    def allow_request(self, request: Request, view: APIView) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         try:
             self.allowance = use(self.scope, self.who(request) or "", now=self.timer())
         except shared.CACHE_ERRORS as error:

@@ -110,8 +110,8 @@ class SlidingWindow:
     def _tidy(self, document: Document, now: float) -> None:
         """Forget calls that left the window.
 
-        Others may have stamped later than ``now``, which was read before this process got its turn. A stamp more
-        than a window ahead means that the clock was set back; it counts as now, or nothing would ever leave.
+        Others may have stamped later than ``now``, which was read before this process got its turn. A stamp
+        more than a window ahead means that the clock was set back; it counts as now, or it would never leave.
         """
         length = self._window_seconds
         calls = document.setdefault("calls", {})

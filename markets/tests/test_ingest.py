@@ -35,9 +35,7 @@ def coin(db: None) -> Cryptocurrency:
 def test_it_closes_a_day_with_the_price_of_the_next_midnight() -> None:
     points = [Point(MIDNIGHT + i * DAY, 100.0 + i) for i in range(4)]
     slots = closed_slots(points, Interval.DAY, now=MIDNIGHT + 10 * DAY)
-    assert [(s.at, s.open, s.close) for s in slots] == [
-        (MIDNIGHT + i * DAY, 100.0 + i, 101.0 + i) for i in range(3)
-    ]
+    assert [(s.at, s.open, s.close) for s in slots] == [(MIDNIGHT + i * DAY, 100.0 + i, 101.0 + i) for i in range(3)]
 
 
 def test_it_leaves_out_a_day_whose_next_midnight_was_not_seen() -> None:
@@ -49,6 +47,15 @@ def test_it_leaves_out_a_day_whose_next_midnight_was_not_seen() -> None:
 def test_it_leaves_out_a_day_that_has_not_ended() -> None:
     points = [Point(MIDNIGHT, 1.0), Point(MIDNIGHT + DAY, 2.0)]
     assert closed_slots(points, Interval.DAY, now=MIDNIGHT + timedelta(hours=23)) == []
+
+
+def test_it_leaves_out_the_day_in_whose_middle_an_answer_begins() -> None:
+    points = [Point(MIDNIGHT + timedelta(hours=i), 10.0 + i) for i in range(7, 73)]
+    slots = closed_slots(points, Interval.DAY, now=MIDNIGHT + 10 * DAY)
+    assert [(s.at, s.open, s.close) for s in slots] == [
+        (MIDNIGHT + DAY, 34.0, 58.0),
+        (MIDNIGHT + 2 * DAY, 58.0, 82.0),
+    ]
 
 
 def test_it_sorts_points_and_floors_jittered_stamps() -> None:
@@ -133,9 +140,7 @@ def test_it_rolls_full_hours_up_and_leaves_a_gappy_one_alone(coin: Cryptocurrenc
 
 def test_it_does_not_roll_up_an_hour_that_goes_on(coin: Cryptocurrency) -> None:
     five = timedelta(minutes=5)
-    write_slots(
-        coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=[slot(MIDNIGHT + i * five) for i in range(12)]
-    )
+    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=[slot(MIDNIGHT + i * five) for i in range(12)])
     assert roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(minutes=59)) == 0
 
 

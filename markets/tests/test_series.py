@@ -1,6 +1,5 @@
 """Price series keep what a chart must show, and say which interval they used."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -12,8 +11,6 @@ from markets.series import MAX_POINTS, RANGES, candles, price_series
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-AddPrices = Callable[..., None]
 
 
 @pytest.fixture
@@ -31,8 +28,8 @@ def add(
     length = Interval(interval).length
     PriceData.objects.bulk_create(
         PriceData(
-            coin=coin, interval=interval, at=start + i * length, open=first, high=max(first, last), low=min(first, last),
-            close=last, **columns,
+            coin=coin, interval=interval, at=start + i * length, open=first, close=last,
+            high=max(first, last), low=min(first, last), **columns,
         )
         for i, (first, last) in enumerate(zip(opens, closes, strict=True))
     )  # fmt: skip

@@ -138,18 +138,14 @@ def test_it_refuses_evidence_written_after_its_target(coins: list[Cryptocurrency
 
 
 def test_it_tells_why_a_coin_has_no_forecast(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
-    assert fans.forecast_for(coins[0]) == fans.NoForecast(
-        "none_yet", "The first forecast has not been issued yet."
-    )
+    assert fans.forecast_for(coins[0]) == fans.NoForecast("none_yet", "The first forecast has not been issued yet.")
     issuing.issue_forecasts(now=NOW)
     answer = fans.forecast_for(coins[6], now=NOW)
     assert isinstance(answer, fans.NoForecast)
     assert (answer.code, answer.reason) == ("not_enough_data", "not enough data: 40 of 90 days")
 
 
-def test_it_forgets_a_refusal_once_the_coin_can_be_forecast(
-    coins: list[Cryptocurrency], serving: TrainedModel
-) -> None:
+def test_it_forgets_a_refusal_once_the_coin_can_be_forecast(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
     issuing.issue_forecasts(now=NOW)
     assert ForecastRefusal.objects.count() == 1
     random = np.random.default_rng(3)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -12,7 +12,7 @@ from cryptopredict.tests.rest.urls import Orders
 
 
 @pytest.fixture(autouse=True)
-def small_views(settings: SettingsWrapper) -> Iterator[None]:
+def small_views(settings: Settings) -> Iterator[None]:
     settings.ROOT_URLCONF = "cryptopredict.tests.rest.urls"
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     cache.clear()

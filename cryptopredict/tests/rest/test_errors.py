@@ -60,7 +60,7 @@ def test_it_answers_parse_error_for_what_is_not_json(client: APIClient, content:
     ("kind", "status", "code"),
     [("missing", 404, "not_found"), ("conflict", 409, "conflict"), ("database", 503, "unavailable")],
 )
-def test_it_gives_each_failure_its_status_and_code(client: APIClient, kind: str, status: int, code: str) -> None:
+def test_it_gives_each_failure_its_code(client: APIClient, kind: str, status: int, code: str) -> None:
     response = client.get(f"/api/v1/failures/{kind}/")
     assert (response.status_code, error(response)["code"]) == (status, code)
 

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.models import User
 from cryptopredict.rest.conditional import ConditionalMixin, conditional
-from cryptopredict.rest.errors import ApiProblem
+from cryptopredict.rest.errors import ApiProblem, FieldError
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.pagination import Cursor, PageNumbers
 from cryptopredict.rest.query import PageQuery, QuerySerializer, StrictQueryMixin
@@ -26,12 +26,12 @@ from cryptopredict.rest.strict import StrictMixin
 from cryptopredict.rest.throttling import SignInThrottle
 
 
-class RowSerializer(StrictMixin, serializers.Serializer):
+class RowSerializer(StrictMixin, serializers.Serializer[Any]):
     quantity = serializers.DecimalField(max_digits=12, decimal_places=4, min_value=Decimal(0))
     side = serializers.ChoiceField(["buy", "sell"])
 
 
-class OrderSerializer(StrictMixin, serializers.Serializer):
+class OrderSerializer(StrictMixin, serializers.Serializer[Any]):
     id = serializers.IntegerField(read_only=True)
     name = serializers.CharField(max_length=10)
     rows = RowSerializer(many=True, required=False)
@@ -59,8 +59,6 @@ class Orders(IdempotentMixin, APIView):
         return Response({"id": self.effects, "name": serializer.validated_data["name"]}, 201, headers=headers)
 
 
-
-
 class Failures(APIView):
     permission_classes = (AllowAny,)
 
@@ -72,7 +70,7 @@ class Failures(APIView):
             case "model":
                 raise ValidationError({"email": [ValidationError("Taken.", code="unique")]})
             case "conflict":
-                fault = {"field": "name", "code": "taken", "message": "Taken."}
+                fault: FieldError = {"field": "name", "code": "taken", "message": "Taken."}
                 raise ApiProblem("conflict", "It exists already.", 409, fields=[fault])
             case "database":
                 raise OperationalError("connection refused")
@@ -84,7 +82,7 @@ class Private(StrictQueryMixin, APIView):
 
     @extend_schema(responses={200: OrderSerializer})
     def get(self, request: Request) -> Response:
-        return Response({"id": 1, "name": request.user.email[:10]})
+        return Response({"id": 1, "name": request.user.get_username()[:10]})
 
 
 class RangeQuery(QuerySerializer):
@@ -101,13 +99,13 @@ class Ranges(StrictQueryMixin, APIView):
         return Response(self.query)
 
 
-class EmailSerializer(serializers.ModelSerializer):
+class EmailSerializer(serializers.ModelSerializer[User]):
     class Meta:
         model = User
         fields = ("id", "email")
 
 
-class Numbered(StrictQueryMixin, ListAPIView):
+class Numbered(StrictQueryMixin, ListAPIView[User]):
     permission_classes = (AllowAny,)
     queryset = User.objects.order_by("id")
     serializer_class = EmailSerializer
@@ -123,7 +121,7 @@ class ByEmailQuery(QuerySerializer):
     pagination_class = ByEmail
 
 
-class Cursored(StrictQueryMixin, ListAPIView):
+class Cursored(StrictQueryMixin, ListAPIView[User]):
     permission_classes = (AllowAny,)
     queryset = User.objects.all()
     serializer_class = EmailSerializer
@@ -144,8 +142,13 @@ class Priced(APIView):
         return Response({"price": self.price, "as_of": as_of, "cap": float("nan"), "fee": Decimal("0.10")})
 
 
-class PricedByMixin(ConditionalMixin, Priced):
+class PricedByMixin(ConditionalMixin, APIView):
+    permission_classes = (AllowAny,)
     max_age_seconds = 60
+
+    @extend_schema(responses={200: OrderSerializer})
+    def get(self, request: Request) -> Response:
+        return Response({"price": 2.5})
 
 
 class SignIns(APIView):
@@ -159,7 +162,7 @@ class SignIns(APIView):
 
 urlpatterns = [
     path("api/v1/orders/", Orders.as_view()),
-    path("api/v1/failures/<kind>/", Failures.as_view()),
+    path("api/v1/failures/<str:kind>/", Failures.as_view()),
     path("api/v1/private/", Private.as_view()),
     path("api/v1/ranges/", Ranges.as_view()),
     path("api/v1/numbered/", Numbered.as_view()),

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -144,7 +145,12 @@ def test_it_refuses_another_format_recipe_or_feature_list(copied_starter: Path) 
 def test_it_writes_a_folder_whole_and_never_over_another(tmp_path: Path, starter_folder: Path) -> None:
     source = read_artifact(starter_folder)
     listed = {key: value for key, value in source.manifest.items() if key not in {"files", "format"}}
-    parts = {"manifest": listed, "onnx": source.onnx, "z": source.z, "weights": source.weights}
+    parts: dict[str, Any] = {
+        "manifest": listed,
+        "onnx": source.onnx,
+        "z": source.z,
+        "weights": source.weights,
+    }
     digest = write_artifact(tmp_path / "new", **parts)
     again = read_artifact(tmp_path / "new", expected_sha256=digest)
     np.testing.assert_array_equal(again.z, source.z)

@@ -43,7 +43,12 @@ def fit(starter_folder: Path) -> ShippedFit:
 
 
 def run(panel: Panel, fit: ShippedFit, **changes: Any) -> BacktestResult:
-    options = {"start": day(panel, START), "end": day(panel, END), "refit_every_days": 100, "fit": fit}
+    options: dict[str, Any] = {
+        "start": day(panel, START),
+        "end": day(panel, END),
+        "refit_every_days": 100,
+        "fit": fit,
+    }
     return run_backtest(panel, **(options | changes))
 
 

@@ -58,6 +58,7 @@ def test_it_judges_by_whether_the_interval_excludes_zero(gain: float, label: Lab
     found = judge(120, gain=gain)
     assert found.label is label
     assert found.interval is not None
+    assert found.skill is not None
     assert found.interval[0] < found.skill < found.interval[1]
 
 

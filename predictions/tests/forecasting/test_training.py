@@ -12,7 +12,7 @@ from predictions.forecasting.baselines import fhs
 from predictions.forecasting.features import build_features
 from predictions.forecasting.recipe import DAILY, LINEAR, Recipe
 from predictions.forecasting.series import Panel, dataset_hash
-from predictions.forecasting.serving import BandNetwork, load
+from predictions.forecasting.serving import BandNetwork, CoinForecast, load
 from predictions.forecasting.training import NotEnoughData, Trained, fit_scale, save, train, training_set
 from predictions.forecasting.windows import WindowReader, eligible_rows
 
@@ -175,6 +175,7 @@ def test_it_saves_what_it_was_trained_on(fitted: Fit) -> None:
 def test_it_serves_what_it_trained(fitted: Fit) -> None:
     cutoff = day(fitted.panel, 399)
     served = load(fitted.folder).forecast(fitted.panel, cutoff=cutoff)["coin-07"]
+    assert isinstance(served, CoinForecast)
     features = build_features(fitted.panel)
     rows = eligible_rows(features, first_day=399, window=DAILY.window)
     expected = BandNetwork(fitted.trained.onnx, DAILY).log_quantiles(features, rows)[7]

@@ -1,0 +1,64 @@
+"""Listens to Celery: writes each run of a job into the database and ties pool children to their parent."""
+
+import ctypes
+import logging
+import signal
+import sys
+from typing import Any
+
+from celery import signals
+from django.db import DatabaseError
+
+from cryptopredict.operations import runs
+from cryptopredict.operations.models import TaskRun
+
+logger = logging.getLogger(__name__)
+PR_SET_PDEATHSIG = 1
+
+
+@signals.before_task_publish.connect
+def on_publish(headers: dict[str, Any], body: Any, **_: Any) -> None:
+    args, kwargs = body[0], body[1]
+    try:
+        runs.record_queued(headers["id"], headers["task"], args, kwargs)
+    except DatabaseError:
+        logger.exception("%s is queued, but that could not be noted", headers["task"])
+
+
+@signals.task_success.connect
+def on_success(sender: Any, result: Any, **_: Any) -> None:
+    _note_end(sender, TaskRun.State.SUCCEEDED, result="" if result is None else str(result))
+
+
+@signals.task_failure.connect
+def on_failure(sender: Any, task_id: str, exception: BaseException, einfo: Any, **_: Any) -> None:
+    text = f"{type(exception).__name__}: {exception}"
+    _note_end(sender, TaskRun.State.FAILED, task_id=task_id, result=text, traceback=str(einfo or ""))
+
+
+@signals.task_retry.connect
+def on_retry(request: Any, reason: Any, **_: Any) -> None:
+    try:
+        runs.record_retry(request.id, str(reason))
+    except DatabaseError:
+        logger.exception("%s will be retried, but that could not be noted", request.id)
+
+
+@signals.task_revoked.connect
+def on_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
+    text = "It waited too long for a worker and was dropped." if expired else "It was called off."
+    _note_end(sender, TaskRun.State.FAILED, task_id=request.id, result=text)
+
+
+@signals.worker_process_init.connect
+def on_pool_child(**_: Any) -> None:
+    """A child whose worker was killed must not go on with a job that another worker is given again."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _note_end(sender: Any, state: TaskRun.State, *, task_id: str = "", **texts: str) -> None:
+    try:
+        runs.record_end(task_id or sender.request.id, state, **texts)
+    except DatabaseError:
+        logger.exception("%s is %s, but that could not be noted", sender.name, state)
