@@ -29,6 +29,7 @@ BASE_PATH = "/api/v3"
 CONTROL_PATH = "/_sample/"
 LARGEST_CONTROL_BODY = 65_536
 DRIP_PIECES = 20
+POLL_SECONDS = 0.02  # how soon a stop is noticed
 JSON_TYPE, HTML_TYPE = "application/json; charset=utf-8", "text/html; charset=UTF-8"
 
 
@@ -85,7 +86,7 @@ class SampleServer:
         """Begin to answer, in a thread of its own."""
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
-            kwargs={"poll_interval": 0.05},
+            kwargs={"poll_interval": POLL_SECONDS},
             name="sample-server",
             daemon=True,
         )

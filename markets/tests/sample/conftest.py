@@ -33,8 +33,8 @@ class Api:
         self.server = server
         self.session = requests.Session()
 
-    def get(self, path: str, *, timeout: float = 5.0, **parameters: Any) -> requests.Response:
-        return self.session.get(self.server.base_url + path, params=parameters, timeout=timeout)
+    def get(self, path: str, **parameters: Any) -> requests.Response:
+        return self.session.get(self.server.base_url + path, params=parameters, timeout=5)
 
     def json(self, path: str, **parameters: Any) -> Any:
         response = self.get(path, **parameters)

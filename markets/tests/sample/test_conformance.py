@@ -15,15 +15,8 @@ from .conftest import Api
 @pytest.fixture
 def sdk(api: Api, monkeypatch: pytest.MonkeyPatch) -> Coingecko:
     monkeypatch.setenv("COINGECKO_BASE_URL", api.server.base_url)
-    client = Coingecko(
-        base_url=None,
-        environment="demo",
-        demo_api_key="CG-sample",
-        max_retries=0,
-        _strict_response_validation=True,
-    )
-    client.base_url = api.server.base_url
-    return client
+    monkeypatch.delenv("COINGECKO_PRO_API_KEY", raising=False)
+    return Coingecko(demo_api_key="CG-sample", max_retries=0, _strict_response_validation=True)
 
 
 def test_it_answers_the_official_sdk(sdk: Coingecko) -> None:

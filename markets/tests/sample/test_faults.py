@@ -103,7 +103,7 @@ def test_it_answers_in_place_of_the_api(api: Api, kind: str, status: int, conten
 def test_it_hangs_until_the_client_gives_up(api: Api) -> None:
     api.fault(kind="timeout", seconds=30, count=1)
     with pytest.raises(requests.ReadTimeout):
-        api.get("/ping", timeout=0.1)
+        requests.get(f"{api.server.base_url}/ping", timeout=0.1)
     assert api.server.journal.listed()[-1]["status"] is None
     assert api.get("/ping").status_code == 200
 

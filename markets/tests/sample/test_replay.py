@@ -14,6 +14,7 @@ from markets.sample.snapshot import Snapshots
 from .conftest import NOW
 
 LAST = date(2025, 9, 30)  # a Tuesday
+TODAY = NOW.date()
 EPOCH = date(1970, 1, 1)
 HEADER = "date,price,market_cap,volume"
 
@@ -33,7 +34,7 @@ def write_daily(
     return path
 
 
-def replay(folder: Path, *, today: date = NOW.date(), coin_count: int = 50, seed: int = 7) -> HistoryMarket:
+def replay(folder: Path, *, today: date = TODAY, coin_count: int = 50, seed: int = 7) -> HistoryMarket:
     return replay_market(folder, coin_count=coin_count, seed=seed, today=today)
 
 
@@ -55,8 +56,8 @@ def test_it_moves_the_last_row_by_whole_weeks_to_at_most_six_days_back(
 
 
 def test_it_keeps_rows_that_end_today_where_they_are(tmp_path: Path) -> None:
-    write_daily(tmp_path, "bitcoin", last=NOW.date())
-    assert price_on(replay(tmp_path), NOW.date()) == 219.0
+    write_daily(tmp_path, "bitcoin", last=TODAY)
+    assert price_on(replay(tmp_path), TODAY) == 219.0
 
 
 def test_it_reads_a_folder_with_or_without_daily_in_it(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def test_it_follows_measured_hours_within_the_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("day,price\n", "header"),
+        ("day,price,market_cap,volume\n2025-09-30,1,1,1\n", "header"),
         (f"{HEADER}\n2025-09-30,abc,1,1\n", "line"),
         (f"{HEADER}\n2025-09-30,1,1\n", "line"),
         (f"{HEADER}\n2025-09-30,1,1,1\n2025-09-30,1,1,1\n", "line 3: 2025-09-30 does not follow"),
@@ -196,7 +197,7 @@ def test_it_replays_the_shared_data(shared: Path) -> None:
     assert len(market.coins) == 50
     assert {"bitcoin", "ethereum", "tether"} <= market.coins.keys()
     assert "ftx-token" in market.inactive_coins
-    last = NOW.date() - timedelta(days=(NOW.date() - LAST).days % 7)
+    last = TODAY - timedelta(days=(TODAY - LAST).days % 7)
     assert price_on(market, last) == 114_309.15041119447
     quotes = Snapshots(market).at(NOW.timestamp())
     assert next(iter(quotes)) == "bitcoin"
@@ -212,6 +213,6 @@ def test_it_follows_the_shared_hours_at_their_shifted_time(shared: Path) -> None
         for line in (shared / "data/hourly/bitcoin.csv").read_text().splitlines()
         if line.startswith("2025-09-10T15:")
     )
-    shift = timedelta(days=(NOW.date() - LAST).days // 7 * 7)
+    shift = timedelta(days=(TODAY - LAST).days // 7 * 7)
     at = (datetime(2025, 9, 10, 15, tzinfo=UTC) + shift).timestamp()
     assert market.history("bitcoin").price_at(at) == pytest.approx(float(line.split(",")[1]), rel=0.002)

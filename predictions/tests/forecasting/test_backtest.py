@@ -123,7 +123,12 @@ class _Beaten:
     label = Label.BEATS_BASELINE
 
 
-def test_it_publishes_nothing_that_depends_on_later_prices(panel: Panel, fit: ShippedFit) -> None:
+@pytest.mark.parametrize("has_beaten_fhs", [False, True])
+def test_it_publishes_nothing_that_depends_on_later_prices(
+    panel: Panel, fit: ShippedFit, monkeypatch: pytest.MonkeyPatch, has_beaten_fhs: bool
+) -> None:
+    if has_beaten_fhs:
+        monkeypatch.setattr(backtest, "_evidence", lambda *_: _Beaten())
     changed = panel.prices.copy()
     changed[351:] *= np.random.default_rng(1).uniform(0.2, 5, changed[351:].shape)
     original, other = run(panel, fit), run(with_prices(panel, changed), fit)

@@ -89,8 +89,9 @@ def test_it_resamples_whole_blocks_of_neighbouring_dates() -> None:
 def test_it_widens_the_interval_for_scores_that_stay_alike_for_weeks() -> None:
     noise = RANDOM.standard_normal(400)
     lasting = np.repeat(RANDOM.standard_normal(20), 20)
-    width = [np.diff(mean_interval(values / values.std(), 1))[0] for values in (noise, lasting)]
-    assert width[1] > 2 * width[0]
+    for interval in (lambda y: mean_interval(y, 1), lambda y: skill_interval(10 + y, np.full(400, 10.0), 1)):
+        width = [np.diff(interval(values / values.std()))[0] for values in (noise, lasting)]
+        assert width[1] > 2 * width[0]
 
 
 def test_it_gives_the_interval_of_a_mean_its_nominal_size() -> None:

@@ -32,6 +32,7 @@ def test_it_trains_only_on_targets_that_ended_by_the_cutoff(wide_panel: Panel) -
     for h, horizon in enumerate(DAILY.horizons):
         known = np.isfinite(found.standardised[:, h])
         assert found.rows.days[known].max() == CUTOFF_ROW - horizon
+    assert np.isfinite(found.standardised).any(axis=1).all()
 
 
 def test_it_divides_targets_by_the_scale_of_their_own_day(wide_panel: Panel) -> None:
