@@ -49,7 +49,8 @@ class Columns(NamedTuple):
     market_cap: list[float | None]
 
     def take(self, places: Sequence[int]) -> "Columns":
-        return Columns(*([column[place] for place in places] for column in self))
+        taken: list[list[Any]] = [[column[place] for place in places] for column in self]
+        return Columns(*taken)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a ledger of transactions is worth: holdings, cost basis, realised and unrealised result, allocation.
 
-Cost follows *first in, first out* (IAS 2 "Inventories", paragraph 27: what was bought first is sold first). In US dollars:
+Cost follows *first in, first out* (IAS 2 "Inventories", paragraph 27: what was bought first is sold first).
+In US dollars:
 
 - a buy opens a lot that cost quantity x unit price + fee;
 - a transfer in opens a lot that cost quantity x unit price, or an unknown cost when it has no price;
@@ -15,11 +16,11 @@ What is not known is None and never 0; a total that leaves something unknown out
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal, localcontext
 
-# Enough for exact products of two 38-digit numbers, and for their sums; only the splitting of a lot's cost rounds.
+# Enough for exact products of two 38-digit numbers and their sums; only the splitting of a lot's cost rounds.
 PRECISION = 120
 MONEY_STEP = Decimal("1e-18")
 ZERO = Decimal(0)
@@ -137,8 +138,8 @@ class Holding:
 class Valuation:
     """A ledger at the moment `as_of`: what is held, what was held once, and the totals of both.
 
-    A total sums what is known and is None when nothing of it is; `is_partial` says that a value, `is_cost_partial` that
-    a cost or a result, is missing in the sums. `priced_at` is the time of the oldest price used.
+    A total sums what is known and is None when nothing of it is; `is_partial` says that a value is missing in
+    the sums, `is_cost_partial` that a cost or a result is. `priced_at` is the time of the oldest price used.
     """
 
     as_of: datetime
@@ -174,7 +175,7 @@ def decimal_price(price_usd: float) -> Decimal:
 
 
 def replay(entries: Iterable[Entry]) -> dict[str, Position]:
-    """Each coin's position after all entries, which come oldest first; raises Oversold at the first that cannot be."""
+    """Each coin's position after all entries, oldest first; raises Oversold at the first that cannot be."""
     positions: dict[str, Position] = {}
     with localcontext(prec=PRECISION):
         for entry in entries:
@@ -258,8 +259,7 @@ def _total(held: list[Holding], closed: list[Holding], as_of: datetime) -> Valua
 def _allot(row: Holding, total: Decimal | None) -> Holding:
     if row.value_usd is None or not total:
         return row
-    share = float(row.value_usd / total)
-    return Holding(*(getattr(row, name) for name in Holding.__slots__[:-1]), allocation=share)
+    return replace(row, allocation=float(row.value_usd / total))
 
 
 def _largest_first(row: Holding) -> tuple[bool, Decimal, str]:

@@ -154,10 +154,7 @@ class _Walk:
             recipes[LINEAR_HEAD] = LINEAR
         cutoff = self.panel.dates[refit_day].astype(object)
         past = self.panel.until(cutoff)
-        fits = {
-            name: self.fit(past, cutoff=cutoff, recipe=recipe, seed=self.seed)
-            for name, recipe in recipes.items()
-        }
+        fits = {name: self.fit(past, cutoff=cutoff, recipe=recipe, seed=self.seed) for name, recipe in recipes.items()}
         z = next(iter(fits.values())).z
         result = {
             name: BandNetwork(trained.onnx, trained.recipe).log_quantiles(self.features, rows)
@@ -175,9 +172,7 @@ def _published(features: Features, rows: Rows, forecasts: dict[str, Floats], act
     return published
 
 
-def _published_horizon(
-    features: Features, rows: Rows, forecasts: dict[str, Floats], actual: Floats, h: int
-) -> Floats:
+def _published_horizon(features: Features, rows: Rows, forecasts: dict[str, Floats], actual: Floats, h: int) -> Floats:
     """The headline (R, Q) of one horizon, each day from what had settled by that day."""
     horizon = HORIZONS[h]
     headline, result = FHS, np.empty((len(rows), len(LEVELS)))

@@ -10,9 +10,7 @@ from predictions.forecasting.quantiles import HORIZONS, LEVELS, horizon_scale
 Floats = NDArray[np.float64]
 
 
-def ewma_n(
-    sigma_ewma: Floats, horizons: tuple[int, ...] = HORIZONS, levels: tuple[float, ...] = LEVELS
-) -> Floats:
+def ewma_n(sigma_ewma: Floats, horizons: tuple[int, ...] = HORIZONS, levels: tuple[float, ...] = LEVELS) -> Floats:
     """Random walk with a normal band: sigma·√h·Φ⁻¹(τ) (R, H, Q) from daily sigma (R,) with λ = 0.94.
 
     The scale is that of RiskMetrics (1996).

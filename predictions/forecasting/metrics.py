@@ -83,9 +83,7 @@ def skill_interval(
     return float(low), float(high)
 
 
-def mean_interval(
-    values: Floats, horizon: int, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float]:
+def mean_interval(values: Floats, horizon: int, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean of values by date (D,), as of a coverage."""
     chosen = resampled_positions(len(values), block_days(horizon), resamples=resamples, seed=seed)
     low, high = np.quantile(values[chosen].mean(axis=1), [0.025, 0.975])

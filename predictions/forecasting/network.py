@@ -82,9 +82,7 @@ def make_train_step(model: Any, recipe: Recipe, *, epoch_steps: int) -> Callable
         warmup_steps=warm_up,
         decay_steps=max(1, recipe.epochs * epoch_steps - warm_up),
     )
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.gradient_clip_norm
-    )
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.gradient_clip_norm)
     optimizer.build(model.trainable_variables)
     levels = tf.constant(recipe.levels, dtype=tf.float32)
     takes_steps = len(model.inputs) > 1

@@ -33,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="predictions.forecasting.starter", description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of <coin id>.csv with date and price"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of <coin id>.csv with date and price")
     parser.add_argument("--out", type=Path, required=True, help="new or empty folder for the model")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
@@ -55,9 +53,7 @@ def hold_out(panel: Panel, *, seed: int) -> BacktestResult:
     end = panel.last_date
     start = end - timedelta(days=HELD_OUT_DAYS)
     models = (LSTM, LINEAR_HEAD, FHS, EWMA_N)
-    return run_backtest(
-        panel, start=start, end=end, refit_every_days=HELD_OUT_DAYS + 1, models=models, seed=seed
-    )
+    return run_backtest(panel, start=start, end=end, refit_every_days=HELD_OUT_DAYS + 1, models=models, seed=seed)
 
 
 def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, source: str) -> str:
@@ -83,8 +79,7 @@ def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, sour
         f"- {metrics['parameters']:,} parameters: LSTM {recipe.lstm_units} on {recipe.window} days of "
         f"{len(STEP_FEATURES)} features, and a linear head on {len(FEATURES)} features of the last day.",
         f"- Features: {', '.join(FEATURES)}.",
-        f"- Horizons (days): {', '.join(map(str, recipe.horizons))}. Quantiles: "
-        f"{', '.join(map(str, recipe.levels))}.",
+        f"- Horizons (days): {', '.join(map(str, recipe.horizons))}. Quantiles: {', '.join(map(str, recipe.levels))}.",
         f"- {recipe.epochs} epochs, seed {trained.seed}, {metrics['seconds']} s, {metrics['peak_memory_mb']} "
         f"MB at the peak, Python {platform.python_version()}.",
         "",
@@ -106,8 +101,7 @@ def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, sour
         "- A site's own history is short at first: it retrains from this model as that grows.",
         "",
         "## Reproduce",
-        "With the same prices as one `<coin id>.csv` (`date,price`) per coin in DIR, and an absent output "
-        "folder:",
+        "With the same prices as one `<coin id>.csv` (`date,price`) per coin in DIR, and an absent output folder:",
         "",
         f"    {COMMAND} --seed {trained.seed}",
         "",

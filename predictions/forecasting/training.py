@@ -100,9 +100,7 @@ def train(
     return Trained(recipe, cutoff, seed, z, weights, onnx, dataset_hash(past), metrics, origin)
 
 
-def save(
-    trained: Trained, folder: Path, *, extra: Mapping[str, Any] | None = None, card: str | None = None
-) -> str:
+def save(trained: Trained, folder: Path, *, extra: Mapping[str, Any] | None = None, card: str | None = None) -> str:
     """Write the forecaster to an empty or new `folder`, whole or not at all; returns its manifest's SHA-256.
 
     `extra` is JSON kept in the manifest, `card` the model card in Markdown.
@@ -119,9 +117,7 @@ def save(
         "metrics": trained.metrics,
         "extra": dict(extra or {}),
     }
-    return write_artifact(
-        folder, manifest=manifest, onnx=trained.onnx, z=trained.z, weights=trained.weights, card=card
-    )
+    return write_artifact(folder, manifest=manifest, onnx=trained.onnx, z=trained.z, weights=trained.weights, card=card)
 
 
 def training_set(features: Features, recipe: Recipe) -> TrainingSet:

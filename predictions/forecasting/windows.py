@@ -26,9 +26,7 @@ class Rows:
         return Rows(self.days[chosen], self.coins[chosen])
 
 
-def eligible_rows(
-    features: Features, *, first_day: int = 0, last_day: int | None = None, window: int
-) -> Rows:
+def eligible_rows(features: Features, *, first_day: int = 0, last_day: int | None = None, window: int) -> Rows:
     """Every eligible origin with a whole window from `first_day` to `last_day` inclusive, by day and coin."""
     end = len(features.dates) if last_day is None else last_day + 1
     start = max(first_day, window - 1)

@@ -41,9 +41,7 @@ def test_it_refuses_a_truncated_file(copied_starter: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "weights.npz", "z.json"])
-def test_it_refuses_a_truncated_file_with_a_matching_hash(
-    copied_starter: Path, rehash: Rehash, name: str
-) -> None:
+def test_it_refuses_a_truncated_file_with_a_matching_hash(copied_starter: Path, rehash: Rehash, name: str) -> None:
     data = (copied_starter / name).read_bytes()
     (copied_starter / name).write_bytes(data[: len(data) // 2])
     rehash(copied_starter)
@@ -85,9 +83,7 @@ def test_it_refuses_nan_in_the_stored_weights(copied_starter: Path, rehash: Reha
 
 def test_it_refuses_nan_in_the_onnx_graph(copied_starter: Path, rehash: Rehash) -> None:
     model = onnx.load(copied_starter / "model.onnx")
-    weights = [
-        tensor for tensor in model.graph.initializer if numpy_helper.to_array(tensor).dtype == np.float32
-    ]
+    weights = [tensor for tensor in model.graph.initializer if numpy_helper.to_array(tensor).dtype == np.float32]
     for tensor in weights:
         array = np.full_like(numpy_helper.to_array(tensor), np.nan)
         tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -172,7 +168,5 @@ def test_it_leaves_nothing_behind_when_writing_fails(
 
     monkeypatch.setattr("predictions.forecasting.artifact.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_artifact(
-            tmp_path / "new", manifest={"recipe": {}}, onnx=source.onnx, z=source.z, weights=source.weights
-        )
+        write_artifact(tmp_path / "new", manifest={"recipe": {}}, onnx=source.onnx, z=source.z, weights=source.weights)
     assert list(tmp_path.iterdir()) == []

@@ -15,9 +15,7 @@ from predictions.forecasting.labels import (
 )
 
 
-def judge(
-    n_dates: int, *, gain: float = 0.0, horizon: int = 1, coins: int = 3, noise: float = 0.05
-) -> Evidence:
+def judge(n_dates: int, *, gain: float = 0.0, horizon: int = 1, coins: int = 3, noise: float = 0.05) -> Evidence:
     random = np.random.default_rng(n_dates)
     dates = np.datetime64("2024-01-01") + np.repeat(np.arange(n_dates), coins)
     baseline = np.exp(0.3 * random.standard_normal(len(dates)))

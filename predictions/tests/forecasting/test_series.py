@@ -149,9 +149,7 @@ def test_it_refuses_a_panel_with_a_missing_day() -> None:
 
 
 def test_it_reads_a_folder_of_csv_files(tmp_path: Path) -> None:
-    (tmp_path / "bitcoin.csv").write_text(
-        "date,price,volume\n2024-01-01,10,5\n2024-01-02,,5\n2024-01-03,12,\n"
-    )
+    (tmp_path / "bitcoin.csv").write_text("date,price,volume\n2024-01-01,10,5\n2024-01-02,,5\n2024-01-03,12,\n")
     panel = read_csv_folder(tmp_path)
     assert panel.coins == ["bitcoin"]
     np.testing.assert_array_equal(panel.prices[:, 0], [10, NAN, 12])

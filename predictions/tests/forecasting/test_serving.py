@@ -50,18 +50,14 @@ def fingerprint(forecasts: Mapping[str, CoinForecast | str]) -> dict[str, object
     }
 
 
-def test_it_forecasts_every_coin_with_rising_quantiles(
-    forecasts: dict[str, CoinForecast], panel: Panel
-) -> None:
+def test_it_forecasts_every_coin_with_rising_quantiles(forecasts: dict[str, CoinForecast], panel: Panel) -> None:
     assert list(forecasts) == panel.coins
     for found in forecasts.values():
         assert found.log_quantiles.shape == (len(HORIZONS), len(LEVELS))
         assert (np.diff(found.log_quantiles, axis=1) > 0).all()
 
 
-def test_it_starts_from_the_price_at_the_cutoff(
-    forecasts: dict[str, CoinForecast], panel: Panel, cutoff: date
-) -> None:
+def test_it_starts_from_the_price_at_the_cutoff(forecasts: dict[str, CoinForecast], panel: Panel, cutoff: date) -> None:
     found = forecasts["coin-03"]
     assert found.base_price == panel.prices[CUTOFF_ROW, 3]
     assert (found.coin, found.cutoff) == ("coin-03", cutoff)

@@ -53,9 +53,7 @@ def test_it_pools_quantiles_of_the_last_years_only(wide_panel: Panel) -> None:
     np.testing.assert_allclose(z[0], np.nanquantile(found.standardised[recent, 0], DAILY.levels))
 
 
-def test_it_leans_on_the_starting_quantiles_for_years_it_has_not_seen(
-    wide_panel: Panel, starter_folder: Path
-) -> None:
+def test_it_leans_on_the_starting_quantiles_for_years_it_has_not_seen(wide_panel: Panel, starter_folder: Path) -> None:
     found = training_set(build_features(wide_panel), DAILY)
     start = read_artifact(starter_folder)
     own, _ = fit_scale(found, DAILY, last_day=399)
@@ -95,13 +93,9 @@ class Fit:
 @pytest.fixture(scope="module")
 def fitted(wide_panel: Panel, tmp_path_factory: pytest.TempPathFactory) -> Fit:
     epochs: list[tuple[int, int, float]] = []
-    trained = train(
-        wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), progress=lambda *told: epochs.append(told)
-    )
+    trained = train(wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), progress=lambda *told: epochs.append(told))
     folder = tmp_path_factory.mktemp("trained") / "model"
-    return Fit(
-        wide_panel, trained, folder, save(trained, folder, extra={"site": "test"}, card="# Card"), epochs
-    )
+    return Fit(wide_panel, trained, folder, save(trained, folder, extra={"site": "test"}, card="# Card"), epochs)
 
 
 def keras_quantiles(trained: Trained, panel: Panel) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,238 @@
+"""Forecast figures for Plotly, made of plain lists and dicts: fans, past bands, calibration, skill."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from markets.charts import Figure, base_layout, price_format, rounded, stamp
+from markets.models import Cryptocurrency, Interval, PriceData
+from predictions.fans import Fan
+from predictions.forecasting.quantiles import BAND_80, BAND_95, MEDIAN
+from predictions.models import Prediction
+from predictions.record import HorizonRecord
+
+# How far ahead a chart of each range looks, and which past forecasts it lays over what happened.
+FAN_DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 30, "1y": 30, "all": 30}
+PAST_HORIZON = {"1d": 1, "7d": 1, "30d": 1, "90d": 7, "1y": 7, "all": 30}
+PAST_SHOWN = 60
+DAYS_BEFORE_CUTOFF = 45
+
+
+@dataclass(frozen=True)
+class BandBar:
+    """One horizon's bands on a scale from 0 to 1000 that a fan's horizons share."""
+
+    low_95: float
+    width_95: float
+    low_80: float
+    width_80: float
+    low_fhs: float
+    width_fhs: float
+    now: float
+
+
+def past_forecasts(coin: Cryptocurrency, *, range_name: str, start: datetime | None) -> list[Prediction]:
+    """Scored evidence whose day lies in the chart's range, newest first, at the horizon that suits it."""
+    found = (
+        Prediction.objects.evidence().for_coin(coin).filter(horizon_days=PAST_HORIZON[range_name]).select_related(None)
+    )
+    if start is not None:
+        found = found.filter(target_at__gte=start)
+    return list(found.order_by("-target_at", "-sequence")[:PAST_SHOWN])
+
+
+def with_forecasts(figure: Figure, *, fan: Fan | None, past: Sequence[Prediction], range_name: str) -> Figure:
+    """A coin's price figure with the fan ahead and past bands laid over what happened; the figure is not changed."""
+    traces = [*_past_traces(past)]
+    if fan is not None:
+        shown = [one.prediction for one in fan.horizons if one.horizon_days <= FAN_DAYS[range_name]]
+        traces = [*fan_traces(shown), *traces]
+    # Behind the price: the first traces are drawn first.
+    return {"data": [*traces, *figure["data"]], "layout": figure["layout"]}
+
+
+def fan_traces(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """The 95 % and 80 % bands, the median and the baseline's 80 % outline of one issue, shortest horizon first."""
+    if not predictions:
+        return []
+    x = [stamp(predictions[0].cutoff_at), *(stamp(one.target_at) for one in predictions)]
+    base = predictions[0].base_price
+
+    def column(name: str, index: int) -> list[float | None]:
+        return rounded([base, *(getattr(one, name)[index] for one in predictions)])
+
+    edge = {"width": 0, "color": "var(--chart-band-80)"}
+    outline = {"color": "var(--chart-baseline)", "width": 1.3, "dash": "dash"}
+    parts: list[dict[str, Any]] = [
+        {"name": "95% low", "y": column("quantiles", BAND_95[0]), "line": edge},
+        {"name": "95% high", "y": column("quantiles", BAND_95[1]), "line": edge,
+         "fill": "tonexty", "fillcolor": "var(--chart-band-95)"},
+        {"name": "80% low", "y": column("quantiles", BAND_80[0]), "line": edge},
+        {"name": "80% high", "y": column("quantiles", BAND_80[1]), "line": edge,
+         "fill": "tonexty", "fillcolor": "var(--chart-band-80)"},
+        {"name": "Baseline 80% low", "y": column("fhs_quantiles", BAND_80[0]), "line": outline},
+        {"name": "Baseline 80% high", "y": column("fhs_quantiles", BAND_80[1]), "line": outline},
+        {"name": "Median", "y": column("quantiles", MEDIAN), "line": {"color": "var(--chart-median)", "width": 1.5}},
+    ]  # fmt: skip
+    return [{"type": "scatter", "mode": "lines", "x": x, **part} for part in parts]
+
+
+def _past_traces(past: Sequence[Prediction]) -> list[dict[str, Any]]:
+    traces = []
+    for is_hit, name, symbol, colour in (
+        (True, "inside its 80% band", "circle", "var(--good)"),
+        (False, "outside its 80% band", "diamond-open", "var(--bad)"),
+    ):
+        rows = [one for one in past if one.is_hit_80 is is_hit]
+        if rows:
+            traces.append(_outcome_trace(rows, name=name, symbol=symbol, colour=colour))
+    return traces
+
+
+def _outcome_trace(rows: Sequence[Prediction], *, name: str, symbol: str, colour: str) -> dict[str, Any]:
+    """What happened as markers, the 80 % band that had been published for that day as bars around them."""
+    actual = [float(one.actual_price or 0) for one in rows]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{rows[0].horizon_days}-day forecast, {name}",
+        "x": [stamp(one.target_at) for one in rows],
+        "y": rounded(actual),
+        "marker": {"symbol": symbol, "size": 7, "color": colour, "line": {"width": 1.5, "color": colour}},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            # A miss lies outside its band: one of the two arms is then negative and points the other way.
+            "array": rounded([one.quantiles[BAND_80[1]] - at for one, at in zip(rows, actual, strict=True)]),
+            "arrayminus": rounded([at - one.quantiles[BAND_80[0]] for one, at in zip(rows, actual, strict=True)]),
+            "color": "var(--chart-past)",
+            "thickness": 1.5,
+            "width": 3,
+        },
+    }
+
+
+def band_bars(fan: Fan) -> list[BandBar]:
+    """The headline horizons of a fan as bars on one common scale, in the fan's order."""
+    rows = [one.prediction for one in fan.headline_horizons]
+    edges = [value for one in rows for value in (*_edges(one.quantiles), *_edges(one.fhs_quantiles))]
+    if not edges:
+        return []
+    low, high = min(edges), max(edges)
+    span = (high - low) or 1.0
+
+    def at(price: float) -> float:
+        return round((price - low) / span * 1000, 1)
+
+    return [_band_bar(one, at) for one in rows]
+
+
+def _edges(quantiles: Sequence[float]) -> tuple[float, float]:
+    return quantiles[BAND_95[0]], quantiles[BAND_95[1]]
+
+
+def _band_bar(one: Prediction, at: Any) -> BandBar:
+    low_95, high_95 = (at(one.quantiles[i]) for i in BAND_95)
+    low_80, high_80 = (at(one.quantiles[i]) for i in BAND_80)
+    low_fhs, high_fhs = (at(one.fhs_quantiles[i]) for i in BAND_80)
+    return BandBar(
+        low_95=low_95, width_95=high_95 - low_95, low_80=low_80, width_80=high_80 - low_80,
+        low_fhs=low_fhs, width_fhs=high_fhs - low_fhs, now=at(one.base_price),
+    )  # fmt: skip
+
+
+def forecast_figure(prediction: Prediction, issue: Sequence[Prediction]) -> Figure:
+    """One forecast among the horizons of its issue, with the prices before it and, once known, after it."""
+    day = timedelta(days=1)
+    slots = PriceData.objects.of(prediction.coin, Interval.DAY).between(
+        prediction.cutoff_at - DAYS_BEFORE_CUTOFF * day, prediction.target_at
+    )
+    prices = list(slots.values_list("at", "close"))
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Price",
+        "x": [stamp(at + day) for at, _ in prices],
+        "y": rounded([close for _, close in prices]),
+        "line": {"color": "var(--chart-price)", "width": 1.8},
+    }
+    shown = [one for one in issue if one.horizon_days <= prediction.horizon_days]
+    traces = [*fan_traces(shown), line]
+    if prediction.actual_price is not None:
+        traces += _past_traces([prediction])
+    layout = base_layout() | {
+        "xaxis": {"type": "date", "showgrid": False},
+        "yaxis": {
+            "side": "right",
+            "tickprefix": "$",
+            "exponentformat": "none",
+            "hoverformat": price_format([prediction.base_price]),
+        },
+        "hovermode": "x unified",
+    }
+    return {"data": traces, "layout": layout}
+
+
+def calibration_figure(calibration: Sequence[tuple[float, float, int]]) -> Figure:
+    """How often outcomes fell at or below each quantile, against how often they should."""
+    levels = [level for level, _, _ in calibration]
+    ideal = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Perfect calibration",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": "var(--chart-baseline)", "width": 1.3, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+    observed = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "Observed",
+        "x": levels,
+        "y": [round(share, 4) for _, share, _ in calibration],
+        "line": {"color": "var(--chart-median)", "width": 1.8},
+        "marker": {"size": 7, "color": "var(--chart-median)"},
+        "hovertemplate": "stated %{x:.1%}, observed %{y:.1%}<extra></extra>",
+    }
+    axis = {"range": [0, 1], "tickformat": ".0%", "zeroline": False}
+    layout = base_layout() | {
+        "xaxis": {**axis, "title": {"text": "Stated probability"}},
+        "yaxis": {**axis, "title": {"text": "Observed share"}},
+        "margin": {"l": 64, "r": 16, "t": 8, "b": 52},
+    }
+    return {"data": [ideal, observed], "layout": layout}
+
+
+def skill_figure(horizons: Sequence[HorizonRecord]) -> Figure | None:
+    """Skill against the baseline by horizon, with its interval where there is one; None before any is scored."""
+    known = [one for one in horizons if one.evidence_vs_fhs.skill is not None]
+    if not known:
+        return None
+    skills = [one.evidence_vs_fhs.skill or 0.0 for one in known]
+    intervals = [one.evidence_vs_fhs.interval for one in known]
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "Skill",
+        "x": [f"{one.horizon_days}d" for one in known],
+        "y": [round(value, 5) for value in skills],
+        "marker": {"size": 9, "color": "var(--chart-median)"},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [round(i[1] - s, 5) if i else 0 for i, s in zip(intervals, skills, strict=True)],
+            "arrayminus": [round(s - i[0], 5) if i else 0 for i, s in zip(intervals, skills, strict=True)],
+            "color": "var(--chart-median)",
+            "thickness": 1.5,
+            "width": 4,
+        },
+        "hovertemplate": "%{x}: %{y:+.2%}<extra></extra>",
+    }
+    layout = base_layout() | {
+        "xaxis": {"type": "category", "title": {"text": "Horizon"}},
+        "yaxis": {"tickformat": "+.1%", "title": {"text": "Skill (CRPS)"}, "zeroline": True},
+        "margin": {"l": 72, "r": 16, "t": 8, "b": 52},
+    }
+    return {"data": [trace], "layout": layout}

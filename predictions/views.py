@@ -1,0 +1,61 @@
+"""One forecast for ever, and the public record of all of them."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from predictions import charts, record, words
+from predictions.forecasting.labels import MIN_DATES
+from predictions.forecasting.quantiles import BAND_80, BAND_95, LEVELS
+from predictions.models import Prediction, TrainedModel
+
+
+@require_safe
+def forecast(request: HttpRequest, pk: int) -> HttpResponse:
+    """The permalink of a forecast: what was published, beside what, and what came of it."""
+    found = Prediction.objects.select_related("coin", "model").filter(pk=pk).first()
+    if found is None:
+        problem = f"The ledger holds no forecast with the number {pk}."
+        return render(request, "404.html", {"problem": problem}, status=404)
+    issue = Prediction.objects.filter(coin=found.coin, model=found.model, cutoff_at=found.cutoff_at)
+    around = Prediction.objects.filter(sequence__in=[found.sequence - 1, found.sequence + 1])
+    neighbours = {one.sequence: one for one in around.only("pk", "sequence")}
+    quantiles = zip(
+        LEVELS, found.quantiles, found.model_quantiles, found.fhs_quantiles, found.ewma_quantiles, strict=True
+    )
+    context = {
+        "prediction": found,
+        "coin": found.coin,
+        "band_80": [found.quantiles[i] for i in BAND_80],
+        "band_95": [found.quantiles[i] for i in BAND_95],
+        "baseline_80": [found.fhs_quantiles[i] for i in BAND_80],
+        "quantiles": list(quantiles),
+        "issue": list(issue.order_by("horizon_days")),
+        "previous": neighbours.get(found.sequence - 1),
+        "next": neighbours.get(found.sequence + 1),
+        "outcome_place": words.place_among(found.quantiles, found.actual_price)
+        if found.actual_price is not None
+        else "",
+        "fhs_name": record.FHS_NAME,
+        "ewma_name": record.EWMA_NAME,
+    }
+    context["figure"] = charts.forecast_figure(found, context["issue"])
+    return render(request, "predictions/forecast.html", context)
+
+
+@require_safe
+def track_record(request: HttpRequest) -> HttpResponse:
+    """How all forecasts did, the misses as large as the hits."""
+    found = record.track_record()
+    rows = [row for row in found.backtest.get("rows", []) if row["model"] == record.LSTM]
+    context = {
+        "record": found,
+        "calibration_figure": charts.calibration_figure(found.calibration) if found.calibration else None,
+        "skill_figure": charts.skill_figure(found.horizons),
+        "backtest_rows": [(row, row["against"][record.FHS]) for row in rows],
+        "min_dates": MIN_DATES,
+        "scored_dates": MIN_DATES - found.countdown,
+        "model": TrainedModel.objects.serving(),
+        "open_count": Prediction.objects.open().count(),
+    }
+    return render(request, "predictions/track_record.html", context)
