@@ -13,9 +13,7 @@ from django.utils import timezone
 
 def validate_time_zone(name: str) -> None:
     if name not in available_timezones():
-        raise ValidationError(
-            f"{name} is not a time zone; a name such as Europe/Berlin is expected.", code="time_zone"
-        )
+        raise ValidationError(f"{name} is not a time zone; a name such as Europe/Berlin is expected.", code="time_zone")
 
 
 class UserManager(BaseUserManager["User"]):

@@ -23,12 +23,12 @@ def status(request: HttpRequest) -> HttpResponse:
     """Age of the data, the last syncs, the jobs' health, and what forecasts there are."""
     newest = TaskRun.objects.values("name").order_by("name").annotate(newest=Max("pk")).values("newest")
     syncs = list(SyncRun.objects.order_by("-started_at", "-id")[:RUNS_SHOWN])
-    prices = SyncRun.objects.finished().filter(kind=SyncRun.Kind.PRICES).order_by("-started_at", "-id").first()
+    prices = SyncRun.objects.finished().filter(kind=SyncRun.Kind.PRICES)
     context = {
         "freshness": market_freshness(),
         "data_source": data_source(),
         "syncs": syncs,
-        "upstream": prices,
+        "upstream": prices.order_by("-started_at", "-id").first(),
         "jobs": TaskRun.objects.filter(pk__in=newest).order_by("name"),
         "tracked": Cryptocurrency.objects.tracked().count(),
         "model": TrainedModel.objects.serving(),

@@ -41,7 +41,7 @@ class ChartView:
         """Reads `range`, `style` and `scale`; raises BadChart."""
         chosen = {}
         for name, choices in (("range", RANGE_NAMES), ("style", STYLES), ("scale", SCALES)):
-            value = parameters.get(name) or getattr(cls, name)
+            value = parameters.get(name) or getattr(cls(), name)
             if value not in choices:
                 raise BadChart(f"There is no {name} “{value[:40]}”. It is one of {', '.join(choices)}.")
             chosen[name] = value
@@ -50,7 +50,10 @@ class ChartView:
     def address(self, **changes: str) -> str:
         """The query string of this chart with some parts changed; what is default is left out."""
         parts = {"range": self.range, "style": self.style, "scale": self.scale} | changes
-        return "?" + urlencode({name: value for name, value in parts.items() if value != getattr(ChartView, name)})
+        default = ChartView()
+        return "?" + urlencode(
+            {name: value for name, value in parts.items() if value != getattr(default, name)}
+        )
 
     def choices(self, name: str) -> list[tuple[str, str, bool]]:
         """(label, address, whether chosen) for each value of `range`, `style` or `scale`."""
@@ -210,7 +213,7 @@ def rounded(values: Sequence[float | None]) -> list[float | None]:
 
 
 def sparkline_path(prices: Sequence[float | None]) -> str:
-    """An SVG path through prices in a box of 100 × 30, thinned but for both ends; empty below two prices."""
+    """An SVG path through prices in a box of 100 by 30, thinned but for both ends; empty below two prices."""
     known = [price for price in prices if price is not None and math.isfinite(price)]
     if len(known) < 2:
         return ""

@@ -19,8 +19,8 @@ from markets.services import data_source, market_freshness
 ROWS_PER_PAGE = 50
 SUGGESTIONS = 5
 CSV_COLUMNS = (
-    "coingecko_id", "symbol", "name", "market_cap_rank", "price_usd", "change_1h_percent", "change_24h_percent",
-    "change_7d_percent", "market_cap_usd", "volume_24h_usd", "price_at",
+    "coingecko_id", "symbol", "name", "market_cap_rank", "price_usd", "change_1h_percent",
+    "change_24h_percent", "change_7d_percent", "market_cap_usd", "volume_24h_usd", "price_at",
 )  # fmt: skip
 
 
@@ -37,11 +37,12 @@ def markets(request: HttpRequest) -> HttpResponse:
     except EmptyPage:
         problem = f"This list ends at page {pages.num_pages}; page {listing.page} does not exist."
         return render(request, "404.html", {"problem": problem}, status=404)
+    coins = list(page.object_list)
     context = {
         "listing": listing,
         "tabs": TABS,
         "page": page,
-        "coins": list(page.object_list),
+        "coins": coins,
         "freshness": market_freshness(),
         "totals": Cryptocurrency.objects.listed()
         .priced()

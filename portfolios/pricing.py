@@ -50,8 +50,7 @@ def value_portfolios(portfolios: Sequence[Portfolio], *, at: datetime | None = N
         entries[row.portfolio_id].append(entry_of(row, coins[row.coin_id].coingecko_id))
     by_name = {coin.coingecko_id: coin for coin in coins.values()}
     return [
-        Worth(portfolio, value_ledger(entries[portfolio.pk], prices, as_of=as_of), by_name)
-        for portfolio in portfolios
+        Worth(portfolio, value_ledger(entries[portfolio.pk], prices, as_of=as_of), by_name) for portfolio in portfolios
     ]
 
 
@@ -95,9 +94,7 @@ def prices_at(coins: Iterable[Cryptocurrency], *, at: datetime) -> dict[str, Pri
     return found
 
 
-def _last_closes(
-    coins: Iterable[int], interval: Interval, at: datetime
-) -> Iterable[tuple[int, datetime, float]]:
+def _last_closes(coins: Iterable[int], interval: Interval, at: datetime) -> Iterable[tuple[int, datetime, float]]:
     slots = PriceData.objects.filter(coin=OuterRef("pk"), interval=interval).closed_by(at, interval.length)
     newest = slots.order_by("-at")
     return (

@@ -1,12 +1,12 @@
 """Every change of a portfolio, of its ledger and of a watchlist; a change that cannot be is refused whole."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ MAX_TRANSACTIONS = 10_000
 MAX_WATCHED = 250
 # SQLite keeps a number as a double, which is exact to 15 significant digits: more would come back changed.
 SIGNIFICANT_DIGITS = 15
+EXACT = Context(prec=100)
 # The first bitcoin was mined on 3 January 2009.
 EARLIEST_AT = datetime(2009, 1, 1, tzinfo=UTC)
 # The latest price stands for "now" so long and no longer.
@@ -64,9 +65,9 @@ def add_transaction(
 ) -> Transaction:
     """Adds a transaction that happened at `occurred_at`, by default now.
 
-    A buy or a sell of now that names no price takes the coin's latest one. Raises ValidationError, naming the field,
-    for a value out of range, a future moment, a trade without a price, a full portfolio (`limit`), and for a ledger
-    that would at any moment hold less than nothing (`oversold`).
+    A buy or a sell of now that names no price takes the coin's latest one. Raises ValidationError, naming
+    the field, for a value out of range, a future moment, a trade without a price, a full portfolio (`limit`),
+    and for a ledger that would at any moment hold less than nothing (`oversold`).
     """
     with transaction.atomic():
         locked = _lock(portfolio)
@@ -92,7 +93,9 @@ def change_transaction(*, entry: Transaction, **changes: Any) -> Transaction:
         raise TypeError(f"A transaction's {', '.join(sorted(unknown))} cannot change.")
     with transaction.atomic():
         _lock(entry.portfolio)
-        row = Transaction.objects.get(pk=entry.pk)
+        row = Transaction.objects.filter(pk=entry.pk).select_related("portfolio").first()
+        if row is None:
+            raise ValidationError("This transaction was deleted meanwhile.", code="gone")
         coins = {row.coin_id}
         for name, value in changes.items():
             setattr(row, name, value)
@@ -154,7 +157,14 @@ def _lock_user(user: AbstractBaseUser) -> None:
 
 def _save_named(portfolio: Portfolio, name: str) -> Portfolio:
     portfolio.name = name.strip()
-    portfolio.full_clean()
+    try:
+        portfolio.full_clean()
+    except ValidationError as error:
+        faults = error.error_dict
+        if NON_FIELD_ERRORS in faults:  # the one constraint on several fields is about the name
+            message = faults.pop(NON_FIELD_ERRORS)[0].message
+            faults["name"] = [ValidationError(message, code="unique")]
+        raise ValidationError(faults) from None
     portfolio.save()
     return portfolio
 
@@ -178,9 +188,8 @@ def _price_of_now(row: Transaction) -> Decimal:
     if row.coin.price_usd is None or row.coin.is_stale_at(now):
         message = f"Give the price: no fresh one of {row.coin.name} is known."
         raise ValidationError({"unit_price_usd": ValidationError(message, code="required")})
-    kept = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
-    price = kept.plus(decimal_price(row.coin.price_usd))
-    return price if price.as_tuple().exponent >= -18 else price.quantize(MONEY_STEP)  # type: ignore[operator]
+    price = Context(prec=SIGNIFICANT_DIGITS).plus(decimal_price(row.coin.price_usd))
+    return EXACT.quantize(price, MONEY_STEP)
 
 
 def _check_fields(row: Transaction) -> None:
@@ -218,8 +227,9 @@ def _fault_of_money(amount: Decimal | None) -> ValidationError | None:
 def _fault_of_digits(number: Decimal | None) -> ValidationError | None:
     if not isinstance(number, Decimal) or not number.is_finite():
         return None
-    digits = len(number.as_tuple().digits) if number.is_zero() else len(str(number.normalize().as_tuple().digits))
-    return None
+    if len(number.normalize(EXACT).as_tuple().digits) <= SIGNIFICANT_DIGITS:
+        return None
+    return ValidationError(f"At most {SIGNIFICANT_DIGITS} significant digits can be kept.", code="max_digits")
 
 
 def _fault_of_moment(moment: datetime) -> ValidationError | None:
@@ -236,7 +246,7 @@ def _check_ledger(portfolio: Portfolio, coins: set[int], *, field: str | None) -
     """Replays what the ledger says of the coins; raises ValidationError when more goes out than is there."""
     rows = portfolio.transactions.filter(coin_id__in=coins).select_related("coin").in_order()
     try:
-        replay(entry_of(row, row.coin.name) for row in rows)
+        replay(entry_of(row, row.coin.coingecko_id) for row in rows)
     except Oversold as fault:
         message = (
             f"{_plain(fault.wanted)} {fault.coin} would go out on {fault.at:%Y-%m-%d at %H:%M:%S} UTC, "

@@ -34,16 +34,14 @@ class BandBar:
 
 def past_forecasts(coin: Cryptocurrency, *, range_name: str, start: datetime | None) -> list[Prediction]:
     """Scored evidence whose day lies in the chart's range, newest first, at the horizon that suits it."""
-    found = (
-        Prediction.objects.evidence().for_coin(coin).filter(horizon_days=PAST_HORIZON[range_name]).select_related(None)
-    )
+    found = Prediction.objects.evidence().for_coin(coin).filter(horizon_days=PAST_HORIZON[range_name])
     if start is not None:
         found = found.filter(target_at__gte=start)
     return list(found.order_by("-target_at", "-sequence")[:PAST_SHOWN])
 
 
 def with_forecasts(figure: Figure, *, fan: Fan | None, past: Sequence[Prediction], range_name: str) -> Figure:
-    """A coin's price figure with the fan ahead and past bands laid over what happened; the figure is not changed."""
+    """A coin's price figure with the fan ahead and past bands laid over what happened; makes a new one."""
     traces = [*_past_traces(past)]
     if fan is not None:
         shown = [one.prediction for one in fan.horizons if one.horizon_days <= FAN_DAYS[range_name]]
@@ -53,7 +51,7 @@ def with_forecasts(figure: Figure, *, fan: Fan | None, past: Sequence[Prediction
 
 
 def fan_traces(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """The 95 % and 80 % bands, the median and the baseline's 80 % outline of one issue, shortest horizon first."""
+    """The bands, the median and the baseline's 80 % outline of one issue, given shortest horizon first."""
     if not predictions:
         return []
     x = [stamp(predictions[0].cutoff_at), *(stamp(one.target_at) for one in predictions)]
@@ -73,44 +71,50 @@ def fan_traces(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
          "fill": "tonexty", "fillcolor": "var(--chart-band-80)"},
         {"name": "Baseline 80% low", "y": column("fhs_quantiles", BAND_80[0]), "line": outline},
         {"name": "Baseline 80% high", "y": column("fhs_quantiles", BAND_80[1]), "line": outline},
-        {"name": "Median", "y": column("quantiles", MEDIAN), "line": {"color": "var(--chart-median)", "width": 1.5}},
+        {"name": "Median", "y": column("quantiles", MEDIAN),
+         "line": {"color": "var(--chart-median)", "width": 1.5}},
     ]  # fmt: skip
     return [{"type": "scatter", "mode": "lines", "x": x, **part} for part in parts]
 
 
 def _past_traces(past: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """The bands that had been published for past days as bars, and what happened as markers."""
+    if not past:
+        return []
+    bars = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "80% bands published before",
+        "x": [x for one in past for x in (stamp(one.target_at), stamp(one.target_at), None)],
+        "y": [y for one in past for y in (*rounded([one.quantiles[i] for i in BAND_80]), None)],
+        "line": {"color": "var(--chart-past)", "width": 4},
+        "hoverinfo": "skip",
+    }
+    return [bars, *_outcome_traces(past)]
+
+
+def _outcome_traces(past: Sequence[Prediction]) -> list[dict[str, Any]]:
     traces = []
     for is_hit, name, symbol, colour in (
-        (True, "inside its 80% band", "circle", "var(--good)"),
-        (False, "outside its 80% band", "diamond-open", "var(--bad)"),
+        (True, "inside", "circle", "var(--good)"),
+        (False, "outside", "diamond-open", "var(--bad)"),
     ):
         rows = [one for one in past if one.is_hit_80 is is_hit]
-        if rows:
-            traces.append(_outcome_trace(rows, name=name, symbol=symbol, colour=colour))
+        if not rows:
+            continue
+        words = f"{rows[0].horizon_days}-day forecast: {name} its 80% band"
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": words,
+                "x": [stamp(one.target_at) for one in rows],
+                "y": rounded([one.actual_price for one in rows]),
+                "marker": {"symbol": symbol, "size": 7, "color": colour, "line": {"width": 1.5, "color": colour}},
+                "hovertemplate": f"%{{y}}<extra>{words}</extra>",
+            }
+        )
     return traces
-
-
-def _outcome_trace(rows: Sequence[Prediction], *, name: str, symbol: str, colour: str) -> dict[str, Any]:
-    """What happened as markers, the 80 % band that had been published for that day as bars around them."""
-    actual = [float(one.actual_price or 0) for one in rows]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": f"{rows[0].horizon_days}-day forecast, {name}",
-        "x": [stamp(one.target_at) for one in rows],
-        "y": rounded(actual),
-        "marker": {"symbol": symbol, "size": 7, "color": colour, "line": {"width": 1.5, "color": colour}},
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            # A miss lies outside its band: one of the two arms is then negative and points the other way.
-            "array": rounded([one.quantiles[BAND_80[1]] - at for one, at in zip(rows, actual, strict=True)]),
-            "arrayminus": rounded([at - one.quantiles[BAND_80[0]] for one, at in zip(rows, actual, strict=True)]),
-            "color": "var(--chart-past)",
-            "thickness": 1.5,
-            "width": 3,
-        },
-    }
 
 
 def band_bars(fan: Fan) -> list[BandBar]:
@@ -206,7 +210,7 @@ def calibration_figure(calibration: Sequence[tuple[float, float, int]]) -> Figur
 
 
 def skill_figure(horizons: Sequence[HorizonRecord]) -> Figure | None:
-    """Skill against the baseline by horizon, with its interval where there is one; None before any is scored."""
+    """Skill against the baseline by horizon, with its interval once there is one; None before any score."""
     known = [one for one in horizons if one.evidence_vs_fhs.skill is not None]
     if not known:
         return None

@@ -32,26 +32,26 @@ def label_words(label: str) -> LabelWords:
 
 
 def evidence_sentence(evidence: Evidence) -> str:
-    """What the settled forecasts of one horizon say, in one or two sentences with every figure they rest on."""
+    """What the settled forecasts of one horizon say, with every figure that rests on."""
     if evidence.skill is None:
         return f"No forecast at this horizon has been scored yet; a first judgement needs {MIN_DATES} dates."
     basis = f"{count(evidence.n_dates, 'date')}, {count(evidence.n_forecasts, 'forecast')}"
     period = f"{_day(evidence.period_start)} to {_day(evidence.period_end)}"
     if evidence.label == Label.TOO_EARLY:
-        return (
-            f"Too early to say: {count(evidence.n_dates, 'forecast date')} scored ({period}); a first judgement "
-            f"needs {MIN_DATES} dates and ten that do not overlap."
-        )
+        scored = count(evidence.n_dates, "forecast date")
+        need = f"a first judgement needs {MIN_DATES} dates, ten of which do not overlap"
+        return f"Too early to say: {scored} scored ({period}); {need}."
     verdict = {
         Label.BEATS_BASELINE: "The model beats",
         Label.EQUALS_BASELINE: "The model shows no skill beyond",
         Label.WORSE_THAN_BASELINE: "The model does worse than",
     }[evidence.label]
-    return f"{verdict} {evidence.baseline}: skill {skill_text(evidence)} over {basis}, {period}, weighted {evidence.weighting}."
+    weighting = f"weighted {evidence.weighting}"
+    return f"{verdict} {evidence.baseline}: skill {skill_text(evidence)}; {basis}, {period}, {weighting}."
 
 
 def skill_text(evidence: Evidence) -> str:
-    """+0.29% (95% interval −0.19% to +0.71%), or without the interval while there is none."""
+    """Skill as +0.29% (95% interval +0.19% to +0.71%), or without the interval while there is none."""
     if evidence.skill is None:
         return "—"
     text = signed(evidence.skill)

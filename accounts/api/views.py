@@ -98,9 +98,7 @@ class TokenRefreshView(PublicAuthView):
 class TokenVerifyView(PublicAuthView):
     """Tells whether a token would be accepted now."""
 
-    @extend_schema(
-        request=serializers.TokenSerializer, responses={200: serializers.GoodTokenSerializer, 401: REFUSED}
-    )
+    @extend_schema(request=serializers.TokenSerializer, responses={200: serializers.GoodTokenSerializer, 401: REFUSED})
     def post(self, request: Request) -> Response:
         try:
             token_type, expires_at = tokens.verify_token(self.read(serializers.TokenSerializer)["token"])
@@ -146,9 +144,7 @@ class PasswordChangeView(AuthView):
 
     throttle_classes = (UserThrottle, SignInThrottle)
 
-    @extend_schema(
-        request=serializers.PasswordChangeSerializer, responses={200: serializers.TokenPairSerializer}
-    )
+    @extend_schema(request=serializers.PasswordChangeSerializer, responses={200: serializers.TokenPairSerializer})
     def post(self, request: Request) -> Response:
         user = cast(User, request.user)
         passwords = self.read(serializers.PasswordChangeSerializer)

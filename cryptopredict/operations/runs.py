@@ -18,9 +18,7 @@ def record_queued(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[
     """Notes a job that is being queued; one that is queued again by a retry stays as it is."""
     # A savepoint: should this fail, the caller's transaction and its job are not lost with it.
     with transaction.atomic():
-        TaskRun.objects.get_or_create(
-            task_id=task_id, defaults={"name": name, "arguments": _arguments(args, kwargs)}
-        )
+        TaskRun.objects.get_or_create(task_id=task_id, defaults={"name": name, "arguments": _arguments(args, kwargs)})
 
 
 def record_delivery(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -44,17 +42,13 @@ def record_end(task_id: str, state: TaskRun.State, *, result: str = "", tracebac
 
 def record_retry(task_id: str, reason: str) -> None:
     """The job asked to be run again itself, so its deliveries are counted anew."""
-    TaskRun.objects.filter(task_id=task_id).update(
-        state=TaskRun.State.RETRIED, deliveries=0, result=reason[:2000]
-    )
+    TaskRun.objects.filter(task_id=task_id).update(state=TaskRun.State.RETRIED, deliveries=0, result=reason[:2000])
 
 
 def tidy(now: datetime) -> tuple[int, int]:
     """Ends runs that never came back, forgets old ones; returns how many of each."""
     lost = TaskRun.objects.filter(state=TaskRun.State.RUNNING, started_at__lt=now - GIVEN_UP_AFTER)
-    ended = lost.update(
-        state=TaskRun.State.FAILED, finished_at=now, result="It never came back: its worker ended."
-    )
+    ended = lost.update(state=TaskRun.State.FAILED, finished_at=now, result="It never came back: its worker ended.")
     forgotten, _ = TaskRun.objects.filter(queued_at__lt=now - KEEP).delete()
     return ended, forgotten
 

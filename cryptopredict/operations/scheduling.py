@@ -37,7 +37,5 @@ def _add(entry: Entry) -> None:
         )
     else:
         seconds = int(entry.when / timedelta(seconds=1))
-        task.interval, _ = IntervalSchedule.objects.get_or_create(
-            every=seconds, period=IntervalSchedule.SECONDS
-        )
+        task.interval, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
     task.save()

@@ -54,9 +54,7 @@ class PageNumbers(PageNumberPagination):
     def get_page_number(self, request: Request, paginator: Any) -> int:
         return read_whole_number(request, "page", default=1)
 
-    def paginate_queryset(
-        self, queryset: Rows, request: Request, view: APIView | None = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Rows, request: Request, view: APIView | None = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
         except NotFound:
@@ -95,9 +93,7 @@ class Cursor(CursorPagination):
     def get_page_size(self, request: Request) -> int:
         return read_whole_number(request, "page_size", default=self.page_size, highest=self.max_page_size)
 
-    def paginate_queryset(
-        self, queryset: Rows, request: Request, view: APIView | None = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Rows, request: Request, view: APIView | None = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, DjangoValidationError):  # its position is no value of the field we order by

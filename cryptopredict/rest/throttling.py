@@ -134,17 +134,23 @@ class SignInThrottle(WindowThrottle):
 
     scope = "sign-in"
 
-    def who(self, request: Request) -> str | None:
-        return f"{type(self).__name__}:{client_address(request)}"
-
     def allow_request(self, request: Request, view: "APIView") -> bool:
         try:
-            self.allowance = use(self.scope, self.who(request) or "", now=self.timer())
+            self.allowance = count_registration(request, now=self.timer())
         except shared.CACHE_ERRORS as error:
-            logger.error("Sign-ins are refused, the cache does not answer: %s", error)
-            raise unavailable("Sign-in is not possible just now; try again shortly.") from error
+            logger.error("Registrations are refused, the cache does not answer: %s", error)
+            raise unavailable() from error
         write_headers(view, self.allowance)
         return self.allowance.is_allowed
+
+
+def count_registration(request: HttpRequest | Request, *, now: float | None = None) -> Allowance:
+    """Counts one registration or password change of an address, for pages and API alike.
+
+    Raises one of `shared.CACHE_ERRORS` when the cache is down: the caller must refuse then.
+    """
+    moment = time.time() if now is None else now
+    return use("sign-in", f"registration:{client_address(request)}", now=moment)
 
 
 def use_sign_in(request: HttpRequest | Request, email: str, *, now: float | None = None) -> Allowance:

@@ -41,6 +41,7 @@ class Installation:
             "MARKET": "sample",
             "VAR_DIR": str(folder / "var"),
             "PYTHONUNBUFFERED": "1",
+            "CELERY_SKIP_CHECKS": "true",  # a worker needs no web pages
             **environment,
         }
         self.log = folder / "processes.log"

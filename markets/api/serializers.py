@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from markets.models import Cryptocurrency, Interval
-from markets.series import CANDLES, Candles, PriceSeries
+from markets.series import CANDLES
 
 # Row in the answer → column of Cryptocurrency. One query of plain values: no model objects are built for a list.
 LATEST_COLUMNS = {
@@ -201,8 +201,3 @@ class StatisticsSerializer(SourcedSerializer):
     best_day_percent = figure()
     worst_day_percent = figure()
     correlation_with_bitcoin = CorrelationSerializer()
-
-
-def columns_of(series: PriceSeries | Candles) -> dict[str, Any]:
-    """The dataclass's fields as they stand: its lists are not copied."""
-    return dict(vars(series))

@@ -23,9 +23,7 @@ class Echo:
 class CsvView(APIView):
     """A view that answers CSV whatever the client accepts; its errors are JSON like everyone's."""
 
-    def perform_content_negotiation(
-        self, request: Request, force: bool = False
-    ) -> tuple[BaseRenderer, str]:
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
         renderer = self.get_renderers()[0]
         return renderer, renderer.media_type
 

@@ -19,9 +19,7 @@ class MonthlyBudget:
     CoinGecko's documents disagree on whether failed calls cost a credit, so each try is charged.
     """
 
-    def __init__(
-        self, state: SharedState, *, monthly_credits: int | None, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, state: SharedState, *, monthly_credits: int | None, clock: Callable[[], float]) -> None:
         self._state = state
         self._credits = monthly_credits
         self._clock = clock
@@ -113,9 +111,7 @@ class ScheduleDoesNotFit(ValueError):
     """The schedule needs more calls than the rate or the credits allow; the message holds the arithmetic."""
 
 
-def plan(
-    schedule: Sequence[ScheduledCalls], *, calls_per_minute: int, monthly_credits: int | None
-) -> CallPlan:
+def plan(schedule: Sequence[ScheduledCalls], *, calls_per_minute: int, monthly_credits: int | None) -> CallPlan:
     """Add up a schedule against the minute rate and the monthly credits (None: no budget).
 
     A run longer than a minute is fine, because the limiter spreads it; a sustained rate above the limit is
@@ -131,16 +127,12 @@ def plan(
         f" = {job.calls_per_month():,.0f}"
         for job in schedule
     )
-    arithmetic = (
-        f"{arithmetic or 'no jobs'}; sum {per_month:,.0f} calls in 31 days, {per_minute:.2f} a minute"
-    )
+    arithmetic = f"{arithmetic or 'no jobs'}; sum {per_month:,.0f} calls in 31 days, {per_minute:.2f} a minute"
     excesses = []
     if monthly_credits is not None and per_month > monthly_credits:
         excesses.append(f"{per_month - monthly_credits:,.0f} over the {monthly_credits:,} credits of a month")
     if per_minute > calls_per_minute:
         excesses.append(f"{per_minute - calls_per_minute:.2f} over the {calls_per_minute} calls of a minute")
     if excesses:
-        raise ScheduleDoesNotFit(
-            f"The schedule does not fit: {arithmetic}; that is {' and '.join(excesses)}."
-        )
+        raise ScheduleDoesNotFit(f"The schedule does not fit: {arithmetic}; that is {' and '.join(excesses)}.")
     return CallPlan(calls_per_month=per_month, calls_per_minute=per_minute, arithmetic=arithmetic)

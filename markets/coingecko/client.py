@@ -61,9 +61,7 @@ class CoinGeckoClient:
         self._deadline_seconds = deadline_seconds
         self._max_wait_seconds = max_wait_seconds
         self._policy = retry_policy or RetryPolicy()
-        self._limiter = SlidingWindow(
-            state, calls_per_window=calls_per_minute, clock=self._clock, sleep=sleep
-        )
+        self._limiter = SlidingWindow(state, calls_per_window=calls_per_minute, clock=self._clock, sleep=sleep)
         self._budget = MonthlyBudget(state, monthly_credits=monthly_credits, clock=self._clock)
         lease_seconds = max_wait_seconds + deadline_seconds + timeout_seconds
         self._breaker = Breaker(state, clock=self._clock, probe_lease_seconds=lease_seconds)
@@ -115,9 +113,7 @@ class CoinGeckoClient:
         """Return one coin with its description and links."""
         flags = ("localization", "tickers", "community_data", "developer_data")
         params = {"market_data": "true", **dict.fromkeys(flags, "false")}
-        return self._ask(
-            f"/coins/{_path_id(id)}", params, lambda body: schemas.parse_coin(body, now=self._now())
-        )
+        return self._ask(f"/coins/{_path_id(id)}", params, lambda body: schemas.parse_coin(body, now=self._now()))
 
     def market_chart(
         self, id: str, *, days: int, interval: Literal["daily", "hourly"] | None = None
@@ -169,9 +165,7 @@ class CoinGeckoClient:
             "include_last_updated_at": "true",
             "precision": "full",
         }
-        return self._ask(
-            "/simple/price", params, lambda body: schemas.parse_simple_price(body, now=self._now())
-        )
+        return self._ask("/simple/price", params, lambda body: schemas.parse_simple_price(body, now=self._now()))
 
     def search(self, query: str) -> schemas.Answer[schemas.SearchHit]:
         """Return the coins whose name or symbol matches, best first."""

@@ -15,9 +15,7 @@ T = TypeVar("T")
 class Patience:
     """How long one call may still work (its deadline) and how long it may still queue for a free place."""
 
-    def __init__(
-        self, *, deadline_seconds: float, max_wait_seconds: float, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, deadline_seconds: float, max_wait_seconds: float, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._deadline_at = clock() + deadline_seconds
         self.wait_left_seconds = max_wait_seconds

@@ -153,9 +153,7 @@ class RedisState:
         self._compare_and_set = client.register_script(_COMPARE_AND_SET)
 
     @classmethod
-    def from_url(
-        cls, url: str, *, prefix: str = "coingecko:", clock: Callable[[], float] | None = None
-    ) -> RedisState:
+    def from_url(cls, url: str, *, prefix: str = "coingecko:", clock: Callable[[], float] | None = None) -> RedisState:
         """Connect with short time-outs: a Redis that hangs must fail the call, not hold up the worker."""
         client = redis.Redis.from_url(
             url,
@@ -185,9 +183,7 @@ class RedisState:
                     return result
         except (redis.RedisError, OSError) as error:
             raise _redis_failed(error) from error
-        raise StateUnavailable(
-            f"The shared document {name!r} was changed by others {_MAX_SWAPS} times running."
-        )
+        raise StateUnavailable(f"The shared document {name!r} was changed by others {_MAX_SWAPS} times running.")
 
     def _read(self, name: str) -> str | None:
         raw: Any = self._client.get(self._prefix + name)

@@ -42,12 +42,7 @@ class Transport:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         address = urlsplit(base_url)
-        if (
-            address.scheme not in ("http", "https")
-            or not address.hostname
-            or address.query
-            or address.username
-        ):
+        if address.scheme not in ("http", "https") or not address.hostname or address.query or address.username:
             raise ValueError("base_url must be an http or https address without a query or a user name.")
         if not user_agent.strip():
             raise ValueError("user_agent must not be empty: CoinGecko answers 403 without one.")

@@ -57,9 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="seed of all that is random")
     parser.add_argument("--coins", type=_positive, default=50, help="how many active coins")
     parser.add_argument("--calls-per-minute", type=_positive, help="limit in any 60 seconds (default: none)")
-    parser.add_argument(
-        "--monthly-credits", type=_positive, help="answers of 200 a month (default: no limit)"
-    )
+    parser.add_argument("--monthly-credits", type=_positive, help="answers of 200 a month (default: no limit)")
     parser.add_argument("--api-key", help="demo key that every request must carry (default: none is needed)")
     return parser
 

@@ -43,9 +43,7 @@ def market_chart(coin: Coin, history: CoinHistory, parameters: Parameters, now: 
     return _columns(stamps, points, rate, parameters.get("precision"))
 
 
-def market_chart_range(
-    coin: Coin, history: CoinHistory, parameters: Parameters, now: float
-) -> dict[str, Column]:
+def market_chart_range(coin: Coin, history: CoinHistory, parameters: Parameters, now: float) -> dict[str, Column]:
     """Answer /coins/{id}/market_chart/range; swapped bounds and the future give empty columns."""
     rate = units_per_usd(required(parameters, "vs_currency"))
     start, end = instant(parameters, "from"), instant(parameters, "to")
@@ -84,9 +82,7 @@ def ohlc(history: CoinHistory, parameters: Parameters, now: float) -> list[list[
     parts = np.stack([whole[:, 0], whole.max(axis=1), whole.min(axis=1), whole[:, -1]], axis=1)
     precision = parameters.get("precision")
     check_precision(precision)
-    return [
-        [int(close) * 1_000, *_rounded(part, precision)] for close, part in zip(closes, parts, strict=True)
-    ]
+    return [[int(close) * 1_000, *_rounded(part, precision)] for close, part in zip(closes, parts, strict=True)]
 
 
 def _ohlc_days(parameters: Parameters, now: float) -> int:
@@ -141,9 +137,7 @@ def _midnights(history: CoinHistory, first_day: int, last_day: int) -> tuple[Flo
     return stamps, history.daily(first_day, count)
 
 
-def _jittered(
-    coin: Coin, history: CoinHistory, start: float, end: float, step: int
-) -> tuple[FloatArray, Points]:
+def _jittered(coin: Coin, history: CoinHistory, start: float, end: float, step: int) -> tuple[FloatArray, Points]:
     """Return one point for each step, late by seconds to minutes; the same lateness at every call."""
     first = int(start // step)
     count = max(int(end // step) - first + 1, 0)

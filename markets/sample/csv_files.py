@@ -107,9 +107,7 @@ def read_traded_values(path: Path) -> dict[int, float]:
         if not {"date", "close", "volume"} <= set(reader.fieldnames or ()):
             raise ReplayDataError(f"{path}: needs the columns date, close and volume")
         try:
-            return {
-                _day_number(row["date"]): _number(row["volume"]) * _number(row["close"]) for row in reader
-            }
+            return {_day_number(row["date"]): _number(row["volume"]) * _number(row["close"]) for row in reader}
         except ValueError as error:
             raise ReplayDataError(f"{path}, line {reader.line_num}: {error}") from error
 

@@ -97,8 +97,7 @@ def _identity(coin: Coin, quote: Quote, image_url: ImageUrl) -> dict[str, Any]:
         "asset_platform_id": coin.platforms[0][0] if coin.platforms else None,
         "platforms": platforms,
         "detail_platforms": {
-            chain: {"decimal_place": None, "contract_address": address}
-            for chain, address in platforms.items()
+            chain: {"decimal_place": None, "contract_address": address} for chain, address in platforms.items()
         },
         "block_time_in_minutes": 0,
         "hashing_algorithm": None,
@@ -107,9 +106,7 @@ def _identity(coin: Coin, quote: Quote, image_url: ImageUrl) -> dict[str, Any]:
         "public_notice": None,
         "additional_notices": [],
         "has_supply_breakdown": False,
-        "description": {
-            "en": f"{coin.name} as the sample market knows it. <b>These figures are not real.</b>"
-        },
+        "description": {"en": f"{coin.name} as the sample market knows it. <b>These figures are not real.</b>"},
         "links": _links(),
         "image": {"thumb": image, "small": image, "large": image},
         "country_origin": "",

@@ -74,8 +74,7 @@ def history_too_long(at: float) -> ApiError:
 def pro_key_on_demo_host(at: float) -> ApiError:
     """400/10010 for a key sent in the header or parameter of the Pro host."""
     message = (
-        "If you are using Pro API key, please change your root URL "
-        "from api.coingecko.com to pro-api.coingecko.com"
+        "If you are using Pro API key, please change your root URL from api.coingecko.com to pro-api.coingecko.com"
     )
     return ApiError(400, {"timestamp": _stamp(at), "error_code": 10010, "status": {"error_message": message}})
 
@@ -83,8 +82,7 @@ def pro_key_on_demo_host(at: float) -> ApiError:
 def rate_limited(retry_after: str | None) -> ApiError:
     """429, with Retry-After when it is given."""
     message = (
-        f"You've exceeded the Rate Limit. Please visit {PRICING} "
-        "to subscribe to our API plans for higher rate limits."
+        f"You've exceeded the Rate Limit. Please visit {PRICING} to subscribe to our API plans for higher rate limits."
     )
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return ApiError(429, {"status": {"error_code": 429, "error_message": message}}, headers)
@@ -97,9 +95,7 @@ def credits_spent() -> ApiError:
 
 
 def _with_status(status: int, at: float, code: int, message: str) -> ApiError:
-    return ApiError(
-        status, {"status": {"timestamp": _stamp(at), "error_code": code, "error_message": message}}
-    )
+    return ApiError(status, {"status": {"timestamp": _stamp(at), "error_code": code, "error_message": message}})
 
 
 def _stamp(at: float) -> str:

@@ -10,9 +10,7 @@ from markets.sample import errors
 
 REFUSALS = frozenset({"429", "500", "502", "503", "html"})
 DELIVERIES = frozenset({"timeout", "drip", "truncated"})
-CORRUPTIONS = frozenset(
-    {"missing_fields", "extra_fields", "nan", "negative", "absurd", "duplicate_rows", "stale_rows"}
-)
+CORRUPTIONS = frozenset({"missing_fields", "extra_fields", "nan", "negative", "absurd", "duplicate_rows", "stale_rows"})
 KINDS = REFUSALS | DELIVERIES | CORRUPTIONS
 DEFAULT_SECONDS = 30.0
 

@@ -94,9 +94,7 @@ def _interpolated(values: FloatArray, positions: FloatArray) -> FloatArray:
     left = np.minimum(positions.astype(np.int64), values.size - 1)
     right = np.minimum(left + 1, values.size - 1)
     weight = positions - left
-    mixed: FloatArray = np.where(
-        weight == 0.0, values[left], values[left] * (1.0 - weight) + values[right] * weight
-    )
+    mixed: FloatArray = np.where(weight == 0.0, values[left], values[left] * (1.0 - weight) + values[right] * weight)
     return mixed
 
 

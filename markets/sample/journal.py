@@ -28,9 +28,7 @@ class Journal:
 
     def open(self, at: float, path: str, query: dict[str, str]) -> Entry:
         """Record a request that has just come, and return its entry to be completed."""
-        entry = Entry(
-            at, path, {name: value for name, value in query.items() if not name.endswith("_api_key")}
-        )
+        entry = Entry(at, path, {name: value for name, value in query.items() if not name.endswith("_api_key")})
         with self._lock:
             self._entries.append(entry)
         return entry

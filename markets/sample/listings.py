@@ -141,9 +141,7 @@ def simple_price(quotes: Quotes, parameters: Parameters) -> dict[str, dict[str, 
         raise errors.missing_parameter("ids")
     required(parameters, "vs_currencies")
     currencies = [code.lower() for code in listed(parameters, "vs_currencies") if code.lower() in CURRENCIES]
-    wanted = {
-        name: parameters[name] for name in ("ids", "names", "symbols", "include_tokens") if name in parameters
-    }
+    wanted = {name: parameters[name] for name in ("ids", "names", "symbols", "include_tokens") if name in parameters}
     return {quote.coin.id: _simple(quote, currencies, parameters) for quote in select(quotes, wanted)}
 
 
@@ -182,9 +180,7 @@ def _ordered(quotes: list[Quote], order: str) -> list[Quote]:
         return sorted(quotes, key=lambda quote: quote.coin.id, reverse=direction == "desc")
     if name == "volume":
         return sorted(quotes, key=lambda quote: _last_if_unknown(quote.volume, sign))
-    return sorted(
-        quotes, key=lambda quote: _last_if_unknown(quote.market_cap, sign if name == "market_cap" else -1.0)
-    )
+    return sorted(quotes, key=lambda quote: _last_if_unknown(quote.market_cap, sign if name == "market_cap" else -1.0))
 
 
 def _last_if_unknown(value: float, sign: float) -> float:
@@ -227,9 +223,7 @@ def global_state(quotes: Quotes, market: Market, now: float) -> dict[str, Any]:
     volume = sum(quote.volume for quote in traded)
     volume_before = sum(quote.volume_24h_ago for quote in traded)
     biggest = list(quotes.values())[:10]
-    shares = {
-        quote.coin.symbol: quote.market_cap / total * 100.0 for quote in biggest if quote.coin.id in caps
-    }
+    shares = {quote.coin.symbol: quote.market_cap / total * 100.0 for quote in biggest if quote.coin.id in caps}
     return {
         "data": {
             "active_cryptocurrencies": len(market.coins),

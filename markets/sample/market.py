@@ -36,9 +36,7 @@ class Market(Protocol):
 class HistoryMarket:
     """A market whose coins' pasts are all in memory."""
 
-    def __init__(
-        self, source: str, listed: Iterable[tuple[Coin, CoinHistory]], inactive_coins: Iterable[Coin]
-    ) -> None:
+    def __init__(self, source: str, listed: Iterable[tuple[Coin, CoinHistory]], inactive_coins: Iterable[Coin]) -> None:
         pairs = list(listed)
         self.source = source
         self.coins: Mapping[str, Coin] = {coin.id: coin for coin, _ in pairs}

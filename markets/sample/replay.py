@@ -64,9 +64,7 @@ def replay_market(folder: Path, *, coin_count: int, seed: int, today: date) -> H
     listed = [
         (
             _coin(listings, coin_id, STALE_SECONDS if coin_id == stale_id else 0),
-            _history(
-                folder, coin_id, paths[coin_id], listings.get(coin_id), shift_days=shift_days, seed=seed
-            ),
+            _history(folder, coin_id, paths[coin_id], listings.get(coin_id), shift_days=shift_days, seed=seed),
         )
         for coin_id in chosen
     ]

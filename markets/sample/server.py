@@ -141,9 +141,7 @@ class SampleServer:
         """Return the reply to a request under /_sample/: faults, log, health and coin pictures."""
         match method, name:
             case "GET", "health":
-                return _json(
-                    200, {"status": "ok", "source": self.market.source, "coins": len(self.market.coins)}
-                )
+                return _json(200, {"status": "ok", "source": self.market.source, "coins": len(self.market.coins)})
             case "GET", "log":
                 try:
                     since = float(parameters.get("since", "0"))

@@ -68,9 +68,7 @@ def _returns(seed: int, specs: list[CoinSpec], days: int) -> tuple[FloatArray, F
     GARCH(1,1) after Bollerslev (1986) for the factor and for each coin's own part: h' = w + a e^2 + b h.
     """
     names = ["common factor", *(spec.id for spec in specs)]
-    draws = np.stack(
-        [students(stream_key(seed, name, "shock"), 0, days, SHOCK_DEGREES) for name in names], axis=1
-    )
+    draws = np.stack([students(stream_key(seed, name, "shock"), 0, days, SHOCK_DEGREES) for name in names], axis=1)
     draws = np.clip(draws, -LARGEST_SHOCK, LARGEST_SHOCK)
     targets = np.array([FACTOR_VOLATILITY, *(spec.own_volatility for spec in specs)]) ** 2
     variances = np.empty((days + 1, len(names)))
@@ -112,9 +110,7 @@ def _reverting(shocks: FloatArray, memory: float) -> FloatArray:
     return values
 
 
-def _volumes(
-    seed: int, spec: CoinSpec, shocks: FloatArray, volatilities: FloatArray, prices: FloatArray
-) -> FloatArray:
+def _volumes(seed: int, spec: CoinSpec, shocks: FloatArray, volatilities: FloatArray, prices: FloatArray) -> FloatArray:
     """Return the traded value of the past 24 hours in dollars: a slow swing of its own, more on wild days."""
     noise = normals(stream_key(seed, spec.id, "volume"), 0, shocks.size + shocks.size % 2)[: shocks.size]
     swing = _reverting(noise * 0.2, VOLUME_MEMORY)

@@ -112,9 +112,7 @@ def _quote(coin: Coin, history: CoinHistory, now: float) -> Quote:
     supplies = [_ratio(cap, row) for cap, row in zip(rows.market_caps, rows.prices, strict=True)]
     part = (at % SECONDS_PER_DAY) / SECONDS_PER_DAY
     volume_24h_ago, volume = (rows.volumes[:-1] * (1.0 - part) + rows.volumes[1:] * part).tolist()
-    high, low = (
-        (math.nan, math.nan) if np.isnan(latest_day).all() else (np.nanmax(latest_day), np.nanmin(latest_day))
-    )
+    high, low = (math.nan, math.nan) if np.isnan(latest_day).all() else (np.nanmax(latest_day), np.nanmin(latest_day))
     ath, atl = _extremes(history, today, at, float(high), float(low))
     return Quote(
         coin=coin,
@@ -139,9 +137,7 @@ def _ratio(market_cap: float, price: float) -> float:
     return float(market_cap / price) if price > 0.0 else math.nan
 
 
-def _extremes(
-    history: CoinHistory, today: int, at: float, high: float, low: float
-) -> tuple[Extreme, Extreme]:
+def _extremes(history: CoinHistory, today: int, at: float, high: float, low: float) -> tuple[Extreme, Extreme]:
     """Return the records over the daily rows up to today and the latest 24 hours."""
     past = history.prices[: max(today - history.first_day + 1, 0)]
     if np.isnan(past).all():

@@ -20,8 +20,7 @@ def trending(quotes: Quotes, image_url: ImageUrl) -> dict[str, Any]:
     ranked.sort(key=lambda quote: -abs(_move(quote)))
     return {
         "coins": [
-            {"item": _coin(quote, score, bitcoin_usd, image_url)}
-            for score, quote in enumerate(ranked[:COIN_COUNT])
+            {"item": _coin(quote, score, bitcoin_usd, image_url)} for score, quote in enumerate(ranked[:COIN_COUNT])
         ],
         "nfts": [_nft(number, image_url) for number in range(1, NFT_COUNT + 1)],
         "categories": [_category(name, quotes, bitcoin_usd, image_url) for name in _category_names(quotes)],

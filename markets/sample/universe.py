@@ -44,25 +44,17 @@ _SPECS: tuple[CoinSpec, ...] = (
     CoinSpec("tron", "trx", "TRON", 0.2, 95e9, 0.02, 0.6),
     CoinSpec("cardano", "ada", "Cardano", 0.5, 36e9, 0.031, 1.2, 45e9),
     CoinSpec("chainlink", "link", "Chainlink", 14.0, 650e6, 0.034, 1.2, 1e9, "oracle"),
-    CoinSpec(
-        "avalanche-2", "avax", "Avalanche", 24.0, 420e6, 0.037, 1.3, 720e6, "layer-1", date(2020, 9, 22)
-    ),
+    CoinSpec("avalanche-2", "avax", "Avalanche", 24.0, 420e6, 0.037, 1.3, 720e6, "layer-1", date(2020, 9, 22)),
     CoinSpec("stellar", "xlm", "Stellar", 0.2, 31e9, 0.03, 1.0, 50e9),
     CoinSpec("bitcoin-cash", "bch", "Bitcoin Cash", 380.0, 20e6, 0.032, 1.1, 21e6),
     CoinSpec("litecoin", "ltc", "Litecoin", 85.0, 76e6, 0.027, 1.1, 84e6),
     CoinSpec("polkadot", "dot", "Polkadot", 5.0, 1.5e9, 0.031, 1.2, None, "layer-0", date(2020, 8, 19)),
-    CoinSpec(
-        "the-open-network", "ton", "Toncoin", 3.1, 2.5e9, 0.033, 0.9, None, "layer-1", date(2021, 8, 28)
-    ),
-    CoinSpec(
-        "shiba-inu", "shib", "Shiba Inu", 1.4e-5, 589e12, 0.042, 1.2, None, "meme-token", date(2020, 8, 1)
-    ),
+    CoinSpec("the-open-network", "ton", "Toncoin", 3.1, 2.5e9, 0.033, 0.9, None, "layer-1", date(2021, 8, 28)),
+    CoinSpec("shiba-inu", "shib", "Shiba Inu", 1.4e-5, 589e12, 0.042, 1.2, None, "meme-token", date(2020, 8, 1)),
     _pegged("dai", "dai", "Dai", 5e9),
     CoinSpec("uniswap", "uni", "Uniswap", 7.5, 600e6, 0.037, 1.2, 1e9, "defi", date(2020, 9, 17)),
     CoinSpec("monero", "xmr", "Monero", 190.0, 18.4e6, 0.026, 0.8, None, "privacy-coins"),
-    CoinSpec(
-        "hedera-hashgraph", "hbar", "Hedera", 0.09, 42e9, 0.036, 1.1, 50e9, "layer-1", date(2019, 9, 17)
-    ),
+    CoinSpec("hedera-hashgraph", "hbar", "Hedera", 0.09, 42e9, 0.036, 1.1, 50e9, "layer-1", date(2019, 9, 17)),
     CoinSpec("sui", "sui", "Sui", 1.6, 3.5e9, 0.041, 1.3, 10e9, "layer-1", date(2023, 5, 3)),
     CoinSpec("aptos", "apt", "Aptos", 6.0, 650e6, 0.04, 1.2, None, "layer-1", date(2022, 10, 19)),
     CoinSpec("near", "near", "NEAR Protocol", 3.4, 1.2e9, 0.038, 1.3, None, "layer-1", date(2020, 10, 14)),
@@ -107,12 +99,8 @@ _SPECS: tuple[CoinSpec, ...] = (
     ),
     _pegged("falcon-finance", "usdf", "Falcon USD", 1.6e9),
     _pegged("astherus-usdf", "usdf", "Aster USDF", 110e6),
-    CoinSpec(
-        "mog-coin", "mog", "Mog Coin", 4.2e-10, 390e12, 0.055, 1.3, None, "meme-token", date(2023, 7, 20)
-    ),
-    CoinSpec(
-        "samoyedcoin", "samo", "Samoyedcoin", 0.004, 0.0, 0.05, 1.2, None, "meme-token", date(2021, 4, 20)
-    ),
+    CoinSpec("mog-coin", "mog", "Mog Coin", 4.2e-10, 390e12, 0.055, 1.3, None, "meme-token", date(2023, 7, 20)),
+    CoinSpec("samoyedcoin", "samo", "Samoyedcoin", 0.004, 0.0, 0.05, 1.2, None, "meme-token", date(2021, 4, 20)),
     CoinSpec("basic-attention-token", "bat", "Basic Attention", 0.2, 1.5e9, 0.033, 1.1, 1.5e9, "web3"),
 )
 
@@ -159,6 +147,4 @@ def _newcomer(generation: int) -> CoinSpec:
 def _filler(number: int) -> CoinSpec:
     level_usd = 10.0 ** (1.0 - (number % 9) * 0.7)
     supply = 80e6 / (1.0 + number / 25.0) / level_usd
-    return CoinSpec(
-        f"sample-coin-{number}", f"smp{number}", f"Sample Coin {number}", level_usd, supply, 0.04, 1.1
-    )
+    return CoinSpec(f"sample-coin-{number}", f"smp{number}", f"Sample Coin {number}", level_usd, supply, 0.04, 1.1)

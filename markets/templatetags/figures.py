@@ -134,6 +134,13 @@ def quantity(value: Number | None) -> str:
 
 
 @register.filter
+def whole(value: Number | None) -> str:
+    """A large count without decimals: 19,712,345."""
+    number = _number(value)
+    return UNKNOWN if number is None else _signed(number, f"{abs(number):,.0f}")
+
+
+@register.filter
 def utc(value: datetime | date | None) -> str | SafeString:
     """A moment or a date as a <time> element, in UTC."""
     if value is None or value == "":

@@ -1,4 +1,4 @@
-"""The parts of the market list that a template alone would write clumsily: headings that sort, and sparklines."""
+"""The market list's headings that sort, its addresses, and its sparklines."""
 
 from django import template
 from django.utils.html import format_html

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,8 @@ def export_onnx(model: Any) -> bytes:
     """The model as an ONNX graph, z included; inputs keep the names `steps` and `last`."""
     model([tf.zeros((1, *shape.shape[1:])) for shape in model.inputs])
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # raised by Keras' own import of tf2onnx
         file = Path(folder) / "model.onnx"
         model.export(str(file), format="onnx", verbose=False)
         return file.read_bytes()

@@ -71,8 +71,10 @@ def build_panel(
     A missing, non-finite, zero or negative price is unknown (NaN). A row stamped with a time of day other
     than 00:00 UTC is the live point of a day that has not closed and is left out, as are dates after `now`
     and the last days that few coins have. ValueError when a coin has two prices for one date, or nothing is
-    left.
+    left, or when `now` has no time zone.
     """
+    if now is not None and now.tzinfo is None:
+        raise ValueError("now needs a time zone")
     if isinstance(rows, Mapping):
         rows = ((coin, day, price) for coin, by_date in rows.items() for day, price in by_date.items())
     known: dict[tuple[str, date], float] = {}

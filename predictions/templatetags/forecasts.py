@@ -1,4 +1,4 @@
-"""Forecasts for any page that shows coins: bands in a list, the fan of a coin, labels and their evidence in words."""
+"""Forecasts for any page that shows coins: bands in a list, a coin's fan, labels and evidence in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STRIP_LENGTH = 20
 
 @dataclass(frozen=True)
 class Bands:
-    """The newest forecasts of some coins at one horizon, by primary key, and the label that horizon has earned."""
+    """The newest forecasts of some coins at one horizon, by primary key, and that horizon's label."""
 
     by_coin: dict[int, Prediction]
     label: str
@@ -50,6 +50,11 @@ class CoinForecast:
     def strip_hits(self) -> int:
         return sum(one.is_hit_80 is True for one in self.strip)
 
+    @property
+    def expected_hits(self) -> int:
+        """How many of the strip an honest 80 % band holds."""
+        return round(0.8 * len(self.strip))
+
 
 @register.simple_tag
 def bands_for_coins(coins: Sequence[Cryptocurrency], horizon_days: int) -> Bands:
@@ -70,7 +75,7 @@ def band_cell(bands: Bands, coin: Cryptocurrency) -> dict[str, Any]:
 
 @register.simple_tag
 def coin_forecast(coin: Cryptocurrency, chart: CoinChart, range_name: str) -> CoinForecast:
-    """The coin's fan or the reason for its absence, its figure with the fan in it, and how the last ones did."""
+    """The coin's fan or why there is none, its figure with the fan in it, and how the last ones did."""
     found = forecast_for(coin)
     fan = found if isinstance(found, Fan) else None
     start: datetime | None = chart.start_at

@@ -19,9 +19,7 @@ import redis
 
 from markets.coingecko.state import DiskState, RedisState, SharedState
 
-SHARED = Path(
-    os.environ.get("CRYPTOPREDICT_SHARED", Path(__file__).resolve().parents[3] / ".." / "shared")
-).resolve()
+SHARED = Path(os.environ.get("CRYPTOPREDICT_SHARED", Path(__file__).resolve().parents[3] / ".." / "shared")).resolve()
 
 
 class FakeClock:
@@ -119,9 +117,7 @@ class ScriptedServer:
     closing: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        self.requests.append(
-            Request(time.time(), handler.path, {k.lower(): v for k, v in handler.headers.items()})
-        )
+        self.requests.append(Request(time.time(), handler.path, {k.lower(): v for k, v in handler.headers.items()}))
         play = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         play(handler)
 

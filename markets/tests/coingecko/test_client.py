@@ -59,9 +59,7 @@ def test_it_pings(server: ScriptedServer, make_client: MakeClient) -> None:
 
 
 def test_it_asks_for_a_page_of_markets(server: ScriptedServer, make_client: MakeClient) -> None:
-    server.replies = [
-        reply([{"id": "alpha", "symbol": "a", "name": "Alpha", "image": "", "current_price": 1.5}])
-    ]
+    server.replies = [reply([{"id": "alpha", "symbol": "a", "name": "Alpha", "image": "", "current_price": 1.5}])]
     answer = make_client().coins_markets(per_page=100, page=2)
     assert answer.rows[0].current_price == 1.5
     assert urlsplit(server.requests[0].path).path == "/api/v3/coins/markets"
@@ -215,9 +213,7 @@ def test_it_opens_the_breaker_after_five_failures_and_sends_nothing_more(
     assert client.status()["breaker"] == {"state": "closed", "failures": 0, "open_until": None}
 
 
-def test_it_probes_an_open_breaker_once(
-    server: ScriptedServer, make_client: MakeClient, clock: FakeClock
-) -> None:
+def test_it_probes_an_open_breaker_once(server: ScriptedServer, make_client: MakeClient, clock: FakeClock) -> None:
     server.replies = [reply({}, 503)]
     client, other = make_client(), make_client()
     for _ in range(2):
@@ -257,9 +253,7 @@ def test_it_waits_as_long_as_a_429_asks_and_makes_everybody_wait(
     assert make_client().status()["limiter"]["held_seconds"] == pytest.approx(90)
 
 
-def test_it_keeps_to_the_minute_rate(
-    server: ScriptedServer, make_client: MakeClient, clock: FakeClock
-) -> None:
+def test_it_keeps_to_the_minute_rate(server: ScriptedServer, make_client: MakeClient, clock: FakeClock) -> None:
     server.replies = [reply(PONG)]
     client, other = make_client(calls_per_minute=3), make_client(calls_per_minute=3, max_wait_seconds=59)
     for _ in range(3):
@@ -294,9 +288,7 @@ def test_it_stops_for_long_when_the_key_is_refused(server: ScriptedServer, make_
     assert len(server.requests) == 1
 
 
-def test_it_drops_an_interval_that_the_plan_does_not_allow(
-    server: ScriptedServer, make_client: MakeClient
-) -> None:
+def test_it_drops_an_interval_that_the_plan_does_not_allow(server: ScriptedServer, make_client: MakeClient) -> None:
     refusal = {"error": "interval=daily is exclusive to paid plan subscribers"}
     server.replies = [reply(refusal, 401), reply({"prices": [[1788220800000, 5]]})]
     chart = make_client().market_chart("alpha", days=30, interval="daily")
@@ -304,17 +296,17 @@ def test_it_drops_an_interval_that_the_plan_does_not_allow(
     assert ["interval" in request.path for request in server.requests] == [True, False]
 
 
-def test_it_gives_up_at_its_deadline(
-    server: ScriptedServer, make_client: MakeClient, clock: FakeClock
-) -> None:
+def test_it_gives_up_at_its_deadline(server: ScriptedServer, make_client: MakeClient, clock: FakeClock) -> None:
     def take_long(handler: BaseHTTPRequestHandler) -> None:
         clock.at += 16
         reply({}, 500)(handler)
 
     server.replies = [take_long]
+    client = make_client(deadline_seconds=30)
     with pytest.raises(UpstreamUnavailable):
-        make_client(deadline_seconds=30).ping()
+        client.ping()
     assert len(server.requests) == 2
+    assert client.status()["budget"]["spent"] == 2, "no credit is spent on a try that cannot be made"
 
 
 def test_it_frees_the_probe_when_something_unforeseen_happens(
@@ -342,9 +334,7 @@ def test_it_sends_nothing_without_the_shared_state(server: ScriptedServer, make_
     assert server.requests == []
 
 
-def test_it_tells_its_status_in_json(
-    server: ScriptedServer, make_client: MakeClient, clock: FakeClock
-) -> None:
+def test_it_tells_its_status_in_json(server: ScriptedServer, make_client: MakeClient, clock: FakeClock) -> None:
     server.replies = [reply(PONG)]
     client = make_client(monthly_credits=10_000, api_key="CG-secret")
     client.ping()
@@ -365,7 +355,5 @@ def test_it_refuses_a_deadline_longer_than_the_window(make_client: MakeClient) -
 
 
 def test_it_needs_no_django() -> None:
-    code = (
-        "import sys, markets.coingecko; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
-    )
+    code = "import sys, markets.coingecko; sys.exit(any(name.split('.')[0] == 'django' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -78,9 +78,7 @@ def test_it_classifies_each_body_shape(
     assert (type(error), error.status, error.error_code, error.message) == (kind, status, code, message)
 
 
-@pytest.mark.parametrize(
-    "body", [b"[" * 100_000, b'{"error": [1, {"status": 7}]}', b"\xff\xfe", b"null", b'"x"']
-)
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"error": [1, {"status": 7}]}', b"\xff\xfe", b"null", b'"x"'])
 def test_it_survives_any_body(body: bytes) -> None:
     assert isinstance(classify(500, body), UpstreamUnavailable)
 

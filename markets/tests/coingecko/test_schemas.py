@@ -165,18 +165,14 @@ def test_it_leaves_out_prices_without_a_number() -> None:
         "c": {"usd": 0},
     }
     answer = schemas.parse_simple_price(body, now=NOW)
-    assert [(found.id, found.price_usd, found.market_cap_usd) for found in answer.rows] == [
-        ("alpha", 1.5, None)
-    ]
+    assert [(found.id, found.price_usd, found.market_cap_usd) for found in answer.rows] == [("alpha", 1.5, None)]
     assert answer.rows[0].last_updated_at == datetime(2026, 4, 8, 11, 50, tzinfo=UTC)
     assert answer.rejected == (Rejected("no price", "beta"), Rejected("zero price", "c"))
 
 
 def test_it_lists_each_coin_once() -> None:
     coin = {"id": "alpha", "symbol": "alp", "name": "Alpha"}
-    answer = schemas.parse_coins_list(
-        [coin, {**coin, "id": "beta"}, coin, {"id": "x", "symbol": "", "name": "X"}]
-    )
+    answer = schemas.parse_coins_list([coin, {**coin, "id": "beta"}, coin, {"id": "x", "symbol": "", "name": "X"}])
     assert [found.id for found in answer.rows] == ["alpha", "beta"]
     assert [rejected.what for rejected in answer.rejected] == ["alpha", "x"]
 
@@ -231,12 +227,8 @@ def test_it_reads_every_recorded_kind_of_answer(recorded: Recorded) -> None:
 def test_it_reads_the_examples_of_the_specification(
     path: str, parse: Callable[[Any, datetime], schemas.Answer[Any]], recorded: Recorded
 ) -> None:
-    content = recorded("demo-api.json")["paths"][path]["get"]["responses"]["200"]["content"][
-        "application/json"
-    ]
-    example = (
-        content["example"] if "example" in content else next(iter(content["examples"].values()))["value"]
-    )
+    content = recorded("demo-api.json")["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    example = content["example"] if "example" in content else next(iter(content["examples"].values()))["value"]
     answer = parse(example, datetime(2027, 1, 1, tzinfo=UTC))
     assert answer.rows
     assert answer.rejected == ()

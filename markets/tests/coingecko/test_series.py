@@ -173,9 +173,7 @@ def test_it_reads_a_real_daily_chart(name: str, days: int, recorded: Callable[[s
         ("gets_daily_historical_prices_for_one_coin", "1d", 86400),
     ],
 )
-def test_it_reads_a_real_jittered_chart(
-    name: str, length: Any, seconds: int, recorded: Callable[[str], Any]
-) -> None:
+def test_it_reads_a_real_jittered_chart(name: str, length: Any, seconds: int, recorded: Callable[[str], Any]) -> None:
     capture = recorded(f"recorded/ruby_vcr_2021/{name}.json")
     now = datetime.strptime(capture["recorded_at"], "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=UTC)
     read = parse_market_chart(capture["body"], now=now)

@@ -45,14 +45,22 @@ class Api:
         return self.session.post(f"{self.server.origin}/_sample/faults", json=fields, timeout=5)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(scope="session")
 def market() -> HistoryMarket:
     return simulated_market(seed=7, coin_count=50, today=NOW.date())
+
+
+@pytest.fixture(scope="session")
+def running(market: HistoryMarket) -> Iterator[tuple[SampleServer, Clock]]:
+    clock = Clock()
+    with SampleServer(market, clock=clock) as server:
+        yield server, clock
+
+
+@pytest.fixture
+def clock(running: tuple[SampleServer, Clock]) -> Clock:
+    running[1].now = NOW.timestamp()
+    return running[1]
 
 
 @pytest.fixture
@@ -72,8 +80,12 @@ def serve(market: HistoryMarket, clock: Clock) -> Iterator[Callable[..., Api]]:
 
 
 @pytest.fixture
-def api(serve: Callable[..., Api]) -> Api:
-    return serve()
+def api(running: tuple[SampleServer, Clock], clock: Clock) -> Iterator[Api]:
+    """Ask the one server that all tests share, without faults and at the same hour for each of them."""
+    api = Api(running[0])
+    yield api
+    api.session.close()
+    api.server.faults.clear()
 
 
 @pytest.fixture(scope="session")

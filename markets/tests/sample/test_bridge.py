@@ -45,9 +45,7 @@ def test_it_makes_the_same_day_alone_as_among_others() -> None:
 def test_it_pins_bridges_at_midnight_and_lets_them_stray_at_noon() -> None:
     shapes = random_shapes(KEY, 20_000, 2_000)
     assert np.allclose(shapes[:, [0, -1]], 0.0)
-    assert np.std(shapes[:, SLOTS_PER_DAY // 2]) == pytest.approx(
-        0.5, abs=0.05
-    )  # a Brownian bridge: sqrt(1/4)
+    assert np.std(shapes[:, SLOTS_PER_DAY // 2]) == pytest.approx(0.5, abs=0.05)  # a Brownian bridge: sqrt(1/4)
 
 
 def test_it_leads_the_path_through_every_daily_price() -> None:

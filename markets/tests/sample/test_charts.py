@@ -33,9 +33,7 @@ def test_it_gives_daily_midnights_and_then_the_present_beyond_90_days(api: Api, 
 def test_it_gives_the_market_s_own_daily_rows(api: Api, market: HistoryMarket) -> None:
     prices = api.json(CHART, vs_currency="usd", days=180)["prices"]
     first_day = int(stamps(prices)[0] // DAY)
-    assert [price for _, price in prices[:-1]] == market.history("bitcoin").daily(
-        first_day, 180
-    ).prices.tolist()
+    assert [price for _, price in prices[:-1]] == market.history("bitcoin").daily(first_day, 180).prices.tolist()
 
 
 def test_it_gives_jittered_hours_up_to_90_days(api: Api) -> None:
@@ -125,9 +123,7 @@ def test_it_rounds_prices_to_the_precision_asked(api: Api) -> None:
         ({"vs_currency": "usd", "days": "9", "precision": "19"}, 400, {"error": "invalid precision"}),
     ],
 )
-def test_it_refuses_wrong_parameters(
-    api: Api, parameters: dict[str, str], status: int, body: dict[str, str]
-) -> None:
+def test_it_refuses_wrong_parameters(api: Api, parameters: dict[str, str], status: int, body: dict[str, str]) -> None:
     response = api.get(CHART, **parameters)
     assert (response.status_code, response.json()) == (status, body)
 
@@ -203,9 +199,7 @@ def test_it_gives_finished_candles_stamped_with_their_close(
     assert len(candles) == count
     assert np.diff(closes).tolist() == [step] * (count - 1)
     assert clock.now - step < closes[-1] <= clock.now
-    assert all(
-        low <= min(opened, closed) <= max(opened, closed) <= high for _, opened, high, low, closed in candles
-    )
+    assert all(low <= min(opened, closed) <= max(opened, closed) <= high for _, opened, high, low, closed in candles)
 
 
 def test_it_closes_candles_on_the_prices_of_the_chart(api: Api, market: HistoryMarket) -> None:

@@ -21,9 +21,7 @@ def sdk(api: Api, monkeypatch: pytest.MonkeyPatch) -> Coingecko:
 
 def test_it_answers_the_official_sdk(sdk: Coingecko) -> None:
     assert sdk.ping.get().gecko_says == "(V3) To the Moon!"
-    rows = sdk.coins.markets.get(
-        vs_currency="usd", per_page=50, sparkline=True, price_change_percentage="1h,7d"
-    )
+    rows = sdk.coins.markets.get(vs_currency="usd", per_page=50, sparkline=True, price_change_percentage="1h,7d")
     assert len(rows) == 50
     assert rows[0].current_price is not None
     chart = sdk.coins.market_chart.get("bitcoin", vs_currency="usd", days="90")
@@ -111,9 +109,7 @@ def test_it_answers_in_the_published_shape(
         ("422_missing_vs_currency", "/coins/markets", {}),
     ],
 )
-def test_it_sends_the_recorded_errors(
-    api: Api, shared: Path, file: str, path: str, parameters: dict[str, str]
-) -> None:
+def test_it_sends_the_recorded_errors(api: Api, shared: Path, file: str, path: str, parameters: dict[str, str]) -> None:
     recorded = json.loads((shared / "coingecko" / "recorded" / "errors" / f"{file}.json").read_text())
     response = api.get(path, **parameters)
     assert response.status_code == recorded["status"]

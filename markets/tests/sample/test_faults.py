@@ -191,9 +191,7 @@ def test_it_sends_rows_of_three_days_ago(api: Api) -> None:
     assert candles[-1][0] < (api.server.journal.listed()[-1]["at"] - 2.9 * 86_400) * 1_000
 
 
-@pytest.mark.parametrize(
-    "path", ["/ping", "/coins/list", "/coins/bitcoin", "/search/trending", "/coins/nothing"]
-)
+@pytest.mark.parametrize("path", ["/ping", "/coins/list", "/coins/bitcoin", "/search/trending", "/coins/nothing"])
 def test_it_survives_every_fault_on_every_shape_of_answer(api: Api, path: str) -> None:
     for kind in sorted(KINDS - {"timeout"}):
         api.fault(kind=kind, seconds=0.01)

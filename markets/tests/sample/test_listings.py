@@ -129,9 +129,7 @@ def test_it_converts_a_whole_row(api: Api) -> None:
     assert yen["circulating_supply"] == dollars["circulating_supply"]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"per_page": "0"}, {"page": "x"}, {"sparkline": "maybe"}, {"precision": "-1"}]
-)
+@pytest.mark.parametrize("wrong", [{"per_page": "0"}, {"page": "x"}, {"sparkline": "maybe"}, {"precision": "-1"}])
 def test_it_refuses_wrong_table_parameters(api: Api, wrong: dict[str, str]) -> None:
     response = api.get("/coins/markets", vs_currency="usd", **wrong)
     assert (response.status_code, response.json()) == (400, {"error": f"invalid {next(iter(wrong))}"})
@@ -149,11 +147,7 @@ def test_it_gives_simple_prices_and_leaves_unknown_ids_out(api: Api, clock: Cloc
     )
     assert list(answer) == ["bitcoin"]
     assert set(answer["bitcoin"]) == {
-        *(
-            f"{code}{end}"
-            for code in ("usd", "eur")
-            for end in ("", "_market_cap", "_24h_vol", "_24h_change")
-        ),
+        *(f"{code}{end}" for code in ("usd", "eur") for end in ("", "_market_cap", "_24h_vol", "_24h_change")),
         "last_updated_at",
     }
     assert clock.now - 60 < answer["bitcoin"]["last_updated_at"] <= clock.now
@@ -163,9 +157,7 @@ def test_it_gives_simple_prices_and_leaves_unknown_ids_out(api: Api, clock: Cloc
 @pytest.mark.parametrize(
     ("given", "missing"), [({"vs_currencies": "usd"}, "ids"), ({"ids": "bitcoin"}, "vs_currencies")]
 )
-def test_it_names_the_missing_parameter_of_simple_prices(
-    api: Api, given: dict[str, str], missing: str
-) -> None:
+def test_it_names_the_missing_parameter_of_simple_prices(api: Api, given: dict[str, str], missing: str) -> None:
     response = api.get("/simple/price", **given)
     assert (response.status_code, response.json()) == (422, {"error": f"Missing parameter {missing}"})
 
@@ -179,9 +171,7 @@ def test_it_lists_active_coins_and_separately_inactive_ones(api: Api) -> None:
     inactive = {coin["id"] for coin in api.json("/coins/list", status="inactive")}
     assert "terra-luna" in inactive
     assert not inactive & {coin["id"] for coin in active}
-    with_platforms = {
-        coin["id"]: coin["platforms"] for coin in api.json("/coins/list", include_platform="true")
-    }
+    with_platforms = {coin["id"]: coin["platforms"] for coin in api.json("/coins/list", include_platform="true")}
     assert with_platforms["tether"]["ethereum"].startswith("0x")
     assert with_platforms["bitcoin"] == {}
 
@@ -237,9 +227,7 @@ def test_it_shows_a_picture_of_each_coin_from_itself(api: Api) -> None:
     assert (response.status_code, response.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
-@pytest.mark.parametrize(
-    "path", ["/key", "/coins/list/new", "/coins/top_gainers_losers", "/coins/bitcoin/ohlc/range"]
-)
+@pytest.mark.parametrize("path", ["/key", "/coins/list/new", "/coins/top_gainers_losers", "/coins/bitcoin/ohlc/range"])
 def test_it_refuses_paid_endpoints(api: Api, path: str) -> None:
     response = api.get(path)
     assert (response.status_code, response.json()["status"]["error_code"]) == (401, 10005)

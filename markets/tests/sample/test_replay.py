@@ -19,10 +19,8 @@ EPOCH = date(1970, 1, 1)
 HEADER = "date,price,market_cap,volume"
 
 
-def write_daily(
-    folder: Path, coin_id: str, rows: int = 120, *, last: date = LAST, supply: float = 1_000.0
-) -> Path:
-    """Write rows with the prices 100, 101, 102 and so on, a cap of `supply` coins and a tenth of it as volume."""
+def write_daily(folder: Path, coin_id: str, rows: int = 120, *, last: date = LAST, supply: float = 1_000.0) -> Path:
+    """Write rows with the prices 100, 101, 102 and so on, and a tenth of the cap as volume."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [HEADER]
     for row in range(rows):
@@ -43,9 +41,7 @@ def price_on(market: HistoryMarket, day: date, coin_id: str = "bitcoin") -> floa
 
 
 @pytest.mark.parametrize("days_later", range(0, 15))
-def test_it_moves_the_last_row_by_whole_weeks_to_at_most_six_days_back(
-    tmp_path: Path, days_later: int
-) -> None:
+def test_it_moves_the_last_row_by_whole_weeks_to_at_most_six_days_back(tmp_path: Path, days_later: int) -> None:
     write_daily(tmp_path, "bitcoin")
     today = date(2026, 3, 3) + timedelta(days=days_later)  # 3 March 2026 is a Tuesday too
     market = replay(tmp_path, today=today)
@@ -137,9 +133,7 @@ def test_it_fills_blanks_from_the_cap_before_and_from_the_listing(tmp_path: Path
 def test_it_takes_volumes_from_the_candle_of_the_day_before(tmp_path: Path) -> None:
     path = write_daily(tmp_path / "daily", "bitcoin", rows=3)
     path.write_text(
-        "\n".join(
-            line.rsplit(",", 1)[0] + "," if line != HEADER else line for line in path.read_text().splitlines()
-        )
+        "\n".join(line.rsplit(",", 1)[0] + "," if line != HEADER else line for line in path.read_text().splitlines())
     )
     (tmp_path / "ohlcv_daily").mkdir()
     (tmp_path / "ohlcv_daily" / "bitcoin.csv").write_text(
@@ -157,9 +151,7 @@ def test_it_follows_measured_hours_within_the_day(tmp_path: Path) -> None:
         f"{midnight + timedelta(hours=hour):%Y-%m-%dT%H:%MZ},{price},{price},{price},{price},1"
         for hour, price in enumerate(opens)
     ]
-    (tmp_path / "hourly" / "bitcoin.csv").write_text(
-        "timestamp,open,high,low,close,volume\n" + "\n".join(lines)
-    )
+    (tmp_path / "hourly" / "bitcoin.csv").write_text("timestamp,open,high,low,close,volume\n" + "\n".join(lines))
     market = replay(tmp_path, today=LAST)
     noon = (midnight + timedelta(hours=12)).timestamp()
     quiet = (midnight + timedelta(hours=6)).timestamp()

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -26,7 +27,8 @@ def test_it_tells_its_health(api: Api) -> None:
     assert response.json() == {"status": "ok", "source": "simulated", "coins": 50}
 
 
-def test_it_logs_every_api_request_with_time_path_and_status(api: Api, clock: Clock) -> None:
+def test_it_logs_every_api_request_with_time_path_and_status(serve: Callable[..., Api], clock: Clock) -> None:
+    api = serve()
     api.get("/ping")
     clock.now += 5
     api.get("/coins/no-such-coin", x_cg_demo_api_key="CG-secret", localization="false")
@@ -60,6 +62,16 @@ def test_it_answers_nobody_after_the_stop_not_even_on_an_open_connection(market:
     server.stop()
     with pytest.raises(requests.ConnectionError):
         api.get("/ping")
+
+
+def test_it_closes_idle_connections_when_it_stops(market: HistoryMarket) -> None:
+    server = SampleServer(market).start()
+    url = urlsplit(server.base_url)
+    with socket.create_connection((str(url.hostname), url.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/v3/ping HTTP/1.1\r\nHost: localhost\r\nUser-Agent: test\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+        server.stop()
+        assert connection.recv(65_536) == b""
 
 
 def test_it_lets_held_requests_go_when_it_stops(market: HistoryMarket) -> None:
@@ -140,9 +152,7 @@ def test_it_says_why_it_cannot_start(run: Callable[..., subprocess.Popen[str]], 
         without_data = run("--source", "replay")
         empty = run("--source", "replay", "--data", str(tmp_path))
         wrong_count = run("--coins", "0")
-        messages = [
-            process.communicate(timeout=5)[1] for process in (on_taken_port, without_data, empty, wrong_count)
-        ]
+        messages = [process.communicate(timeout=5)[1] for process in (on_taken_port, without_data, empty, wrong_count)]
     assert "Address already in use" in messages[0]
     assert "needs --data" in messages[1]
     assert "no CSV files" in messages[2]

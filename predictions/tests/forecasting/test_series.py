@@ -70,6 +70,11 @@ def test_it_drops_dates_that_have_not_begun() -> None:
     assert build_panel(rows, now=datetime(2024, 1, 2, 0, 1, tzinfo=UTC)).last_date == date(2024, 1, 2)
 
 
+def test_it_refuses_a_clock_without_a_time_zone() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        build_panel([("a", date(2024, 1, 1), 1.0)], now=datetime(2024, 1, 2))
+
+
 def test_it_drops_a_last_day_that_few_coins_have() -> None:
     rows = [(coin, date(2024, 1, n), 1.0) for coin in "abcde" for n in (1, 2, 3)]
     rows += [(coin, date(2024, 1, 4), 1.0) for coin in "ab"]

@@ -1,0 +1,69 @@
+"""Whether this process can serve: each check names what it looked at and what is wrong with it."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max, Min
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from cryptopredict.operations.models import TaskRun
+
+# The most frequent job comes every five minutes; beat writes its times down every three.
+BEAT_SILENT_AFTER = timedelta(minutes=15)
+QUEUE_STUCK_AFTER = timedelta(minutes=15)
+
+
+def database_problem() -> str:
+    """Empty when the database answers."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+    except DatabaseError:
+        return "The database does not answer."
+    return ""
+
+
+def migrations_problem() -> str:
+    """Empty when every migration is applied."""
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError:
+        return "The database does not answer."
+    return f"{len(pending)} migrations are not applied: run manage.py migrate." if pending else ""
+
+
+READINESS: dict[str, Callable[[], str]] = {"database": database_problem, "migrations": migrations_problem}
+
+
+def readiness() -> dict[str, str]:
+    """The problem of each check by its name; empty texts when all is well."""
+    return {name: check() for name, check in READINESS.items()}
+
+
+def beat_problem(now: datetime | None = None) -> str:
+    """Empty when beat has queued a job lately; it writes that into its schedule."""
+    now = now or timezone.now()
+    last = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"))["last"]
+    if last is None:
+        return "Beat has queued nothing yet."
+    if now - last > BEAT_SILENT_AFTER:
+        return f"Beat has queued nothing since {last:%Y-%m-%d %H:%M} UTC."
+    return ""
+
+
+def workers_problem(now: datetime | None = None) -> str:
+    """Empty when no queued job waits longer than it should; training waits its turn and is left out."""
+    now = now or timezone.now()
+    waiting = TaskRun.objects.filter(state=TaskRun.State.QUEUED).exclude(name="predictions.train_model")
+    oldest = waiting.aggregate(oldest=Min("queued_at"))["oldest"]
+    if oldest is not None and now - oldest > QUEUE_STUCK_AFTER:
+        return f"Jobs wait for a worker since {oldest:%Y-%m-%d %H:%M} UTC."
+    return ""
+
+
+JOBS: dict[str, Callable[[], str]] = {"beat": beat_problem, "workers": workers_problem}

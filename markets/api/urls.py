@@ -1,0 +1,39 @@
+"""The market's part of /api/v1/."""
+
+from django.urls import path
+
+from markets.api import price_views, views
+
+urlpatterns = [
+    path("cryptocurrencies/", views.CoinListView.as_view(), name="api-coins"),
+    path("cryptocurrencies/search/", views.CoinSearchView.as_view(), name="api-coin-search"),
+    path("cryptocurrencies/movers/", views.MoversView.as_view(), name="api-movers"),
+    path("cryptocurrencies/<str:coingecko_id>/", views.CoinView.as_view(), name="api-coin"),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/statistics/",
+        price_views.StatisticsView.as_view(),
+        name="api-statistics",
+    ),
+    path("cryptocurrencies/<str:coingecko_id>/prices/", price_views.SeriesView.as_view(), name="api-prices"),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/latest/",
+        price_views.LatestPriceView.as_view(),
+        name="api-price-latest",
+    ),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/at/",
+        price_views.PriceAtView.as_view(),
+        name="api-price-at",
+    ),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/candles/",
+        price_views.CandlesView.as_view(),
+        name="api-candles",
+    ),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/export/",
+        price_views.PricesExportView.as_view(),
+        name="api-prices-export",
+    ),
+    path("prices/latest/", price_views.LatestPricesView.as_view(), name="api-prices-latest"),
+]
