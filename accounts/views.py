@@ -134,8 +134,8 @@ def account_page(request: HttpRequest, **refused: BaseForm) -> HttpResponse:
 def answer(
     request: HttpRequest, template: str, context: dict[str, Any], wait_seconds: int | None = None
 ) -> HttpResponse:
-    """A form that was refused: 400, or 429 with the time to wait."""
-    response = render(request, template, context, status=429 if wait_seconds else 400)
+    """A form that was refused, with its errors; 429 and the time to wait when the limit is used up."""
+    response = render(request, template, context, status=429 if wait_seconds else 200)
     if wait_seconds:
         response["Retry-After"] = str(wait_seconds)
     return response

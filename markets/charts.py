@@ -51,9 +51,7 @@ class ChartView:
         """The query string of this chart with some parts changed; what is default is left out."""
         parts = {"range": self.range, "style": self.style, "scale": self.scale} | changes
         default = ChartView()
-        return "?" + urlencode(
-            {name: value for name, value in parts.items() if value != getattr(default, name)}
-        )
+        return "?" + urlencode({name: value for name, value in parts.items() if value != getattr(default, name)})
 
     def choices(self, name: str) -> list[tuple[str, str, bool]]:
         """(label, address, whether chosen) for each value of `range`, `style` or `scale`."""

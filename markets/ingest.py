@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import connection, transaction
 
@@ -52,7 +52,8 @@ def slot_start(at: datetime, length: timedelta) -> datetime:
 def tick_slot(point: Observed) -> Slot:
     """The five-minute slot of one observed price."""
     at = slot_start(point.at, Interval.FIVE_MINUTES.length)
-    return Slot(at, *[point.price] * 4, point.volume_24h, point.market_cap, samples=1)
+    price = point.price
+    return Slot(at, price, price, price, price, point.volume_24h, point.market_cap, samples=1)
 
 
 def closed_slots(points: Iterable[Observed], interval: Interval, *, now: datetime) -> list[Slot]:
@@ -121,7 +122,7 @@ def write_rows(*, rows: Sequence[tuple[int, Interval, Slot]]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         for start in range(0, len(keys), BATCH):
             batch = keys[start : start + BATCH]
-            values: list[object] = []
+            values: list[Any] = []
             for key in batch:
                 slot = unique[key]
                 values += [

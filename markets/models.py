@@ -1,7 +1,6 @@
 """Coins, their prices over time, and the runs that fetched them."""
 
 from datetime import datetime, timedelta
-from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
@@ -56,7 +55,7 @@ class Cryptocurrency(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects: ClassVar[CryptocurrencyQuerySet] = CryptocurrencyQuerySet.as_manager()  # type: ignore[assignment]
+    objects = CryptocurrencyQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "cryptocurrencies"
@@ -108,7 +107,7 @@ class PriceData(models.Model):
         help_text="How many observed prices made this row; a row never gives way to one made of fewer.",
     )
 
-    objects: ClassVar[PriceDataQuerySet] = PriceDataQuerySet.as_manager()  # type: ignore[assignment]
+    objects = PriceDataQuerySet.as_manager()
 
     class Meta:
         verbose_name = "price"
@@ -161,7 +160,7 @@ class SyncRun(models.Model):
     rows_rejected = models.PositiveIntegerField(default=0)
     problem = models.TextField(blank=True)
 
-    objects: ClassVar[SyncRunQuerySet] = SyncRunQuerySet.as_manager()  # type: ignore[assignment]
+    objects = SyncRunQuerySet.as_manager()
 
     class Meta:
         ordering = ("-started_at", "-id")

@@ -7,16 +7,10 @@ from django.db import models
 from django.db.models import F, Max, Q
 
 if TYPE_CHECKING:
-    from markets.models import Cryptocurrency, Interval, PriceData, SyncRun
-
-    CoinBase = models.QuerySet[Cryptocurrency]
-    PriceBase = models.QuerySet[PriceData]
-    RunBase = models.QuerySet[SyncRun]
-else:
-    CoinBase = PriceBase = RunBase = models.QuerySet
+    from markets.models import Cryptocurrency, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
 
 
-class CryptocurrencyQuerySet(CoinBase):
+class CryptocurrencyQuerySet(models.QuerySet["Cryptocurrency"]):
     def tracked(self) -> Self:
         """Coins whose prices are synced."""
         return self.filter(is_tracked=True)
@@ -42,7 +36,7 @@ class CryptocurrencyQuerySet(CoinBase):
         return self.aggregate(newest=Max("price_at"))["newest"]
 
 
-class PriceDataQuerySet(PriceBase):
+class PriceDataQuerySet(models.QuerySet["PriceData"]):
     def of(self, coin: "Cryptocurrency", interval: "Interval | str") -> Self:
         return self.filter(coin=coin, interval=interval).order_by("at")
 
@@ -68,7 +62,7 @@ class PriceDataQuerySet(PriceBase):
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
 
 
-class SyncRunQuerySet(RunBase):
+class SyncRunQuerySet(models.QuerySet["SyncRun"]):
     def running(self) -> Self:
         return self.filter(state="running")
 

@@ -1,7 +1,6 @@
 """Portfolios, the transactions in them, and the coins a user watches."""
 
 from decimal import Decimal
-from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MinLengthValidator
@@ -21,7 +20,7 @@ class Portfolio(models.Model):
     name = models.CharField(max_length=80, validators=[MinLengthValidator(1)])
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects: ClassVar[PortfolioQuerySet] = PortfolioQuerySet.as_manager()  # type: ignore[assignment]
+    objects = PortfolioQuerySet.as_manager()
 
     class Meta:
         ordering = ("created_at", "id")
@@ -65,7 +64,7 @@ class Transaction(models.Model):
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects: ClassVar[TransactionQuerySet] = TransactionQuerySet.as_manager()  # type: ignore[assignment]
+    objects = TransactionQuerySet.as_manager()
 
     class Meta:
         ordering = ("occurred_at", "id")

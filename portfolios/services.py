@@ -227,7 +227,8 @@ def _fault_of_money(amount: Decimal | None) -> ValidationError | None:
 def _fault_of_digits(number: Decimal | None) -> ValidationError | None:
     if not isinstance(number, Decimal) or not number.is_finite():
         return None
-    if len(number.normalize(EXACT).as_tuple().digits) <= SIGNIFICANT_DIGITS:
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+    if len(digits) <= SIGNIFICANT_DIGITS:
         return None
     return ValidationError(f"At most {SIGNIFICANT_DIGITS} significant digits can be kept.", code="max_digits")
 

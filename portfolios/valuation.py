@@ -81,7 +81,7 @@ class Position:
 
     @property
     def cost_basis_usd(self) -> Decimal | None:
-        return _sum(lot.cost_usd for lot in self.lots)
+        return total_of(lot.cost_usd for lot in self.lots)
 
     def put(self, quantity: Decimal, cost_usd: Decimal | None) -> None:
         self.lots.append(Lot(quantity, cost_usd))
@@ -97,7 +97,7 @@ class Position:
             part = min(quantity, self.lots[0].quantity)
             costs.append(self._take_from_oldest(part))
             quantity -= part
-        return _sum(costs)
+        return total_of(costs)
 
     def _take_from_oldest(self, part: Decimal) -> Decimal | None:
         lot = self.lots[0]
@@ -109,7 +109,7 @@ class Position:
         return cost
 
     def realise(self, result_usd: Decimal | None) -> None:
-        self.realised_usd = _sum((self.realised_usd, result_usd))
+        self.realised_usd = total_of((self.realised_usd, result_usd))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,8 @@ class Holding:
     allocation: float | None = None
 
     @property
-    def unrealised_percent(self) -> float | None:
-        return _percent(self.unrealised_usd, self.cost_basis_usd)
+    def unrealisedpercent_of(self) -> float | None:
+        return percent_of(self.unrealised_usd, self.cost_basis_usd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +156,14 @@ class Valuation:
     priced_at: datetime | None
 
     @property
-    def change_24h_percent(self) -> float | None:
+    def change_24hpercent_of(self) -> float | None:
         """The change of what is held now, in per cent of its value 24 hours earlier."""
-        return _percent(self.change_24h_usd, _minus(self.value_usd, self.change_24h_usd))
+        return percent_of(self.change_24h_usd, _minus(self.value_usd, self.change_24h_usd))
 
     @property
-    def unrealised_percent(self) -> float | None:
+    def unrealisedpercent_of(self) -> float | None:
         known = [one.cost_basis_usd for one in self.holdings if one.unrealised_usd is not None]
-        return _percent(self.unrealised_usd, _sum(known))
+        return percent_of(self.unrealised_usd, total_of(known))
 
 
 def decimal_price(price_usd: float) -> Decimal:
@@ -196,7 +196,7 @@ def value_ledger(entries: Iterable[Entry], prices: Mapping[str, Price], *, as_of
 def _apply(position: Position, entry: Entry) -> None:
     worth = None if entry.unit_price_usd is None else entry.quantity * entry.unit_price_usd
     if entry.kind == "buy":
-        position.put(entry.quantity, _sum((worth, entry.fee_usd)))
+        position.put(entry.quantity, total_of((worth, entry.fee_usd)))
         return
     match entry.kind:
         case "transfer_in":
@@ -237,7 +237,7 @@ def _change_24h(value: Decimal | None, price: Price | None) -> Decimal | None:
 
 def _total(held: list[Holding], closed: list[Holding], as_of: datetime) -> Valuation:
     everything = held + closed
-    value = _sum_known(row.value_usd for row in held)
+    value = total_of_known(row.value_usd for row in held)
     prices = [row.price for row in held if row.price is not None]
     is_partial = len(prices) < len(held)
     return Valuation(
@@ -245,10 +245,10 @@ def _total(held: list[Holding], closed: list[Holding], as_of: datetime) -> Valua
         holdings=sorted((_allot(row, value) for row in held), key=_largest_first),
         closed=closed,
         value_usd=value,
-        cost_basis_usd=_sum_known(row.cost_basis_usd for row in held),
-        realised_usd=_sum_known(row.realised_usd for row in everything),
-        unrealised_usd=_sum_known(row.unrealised_usd for row in held),
-        change_24h_usd=_sum(row.change_24h_usd for row in held),
+        cost_basis_usd=total_of_known(row.cost_basis_usd for row in held),
+        realised_usd=total_of_known(row.realised_usd for row in everything),
+        unrealised_usd=total_of_known(row.unrealised_usd for row in held),
+        change_24h_usd=total_of(row.change_24h_usd for row in held),
         is_partial=is_partial,
         is_cost_partial=any(row.cost_basis_usd is None or row.realised_usd is None for row in everything),
         is_stale=is_partial or any(price.is_stale for price in prices),
@@ -266,7 +266,7 @@ def _largest_first(row: Holding) -> tuple[bool, Decimal, str]:
     return row.value_usd is None, -(row.value_usd or ZERO), row.coin
 
 
-def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+def total_of(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """The sum; unknown as soon as one amount is."""
     total = ZERO
     for amount in amounts:
@@ -276,11 +276,11 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
     return total
 
 
-def _sum_known(amounts: Iterable[Decimal | None]) -> Decimal | None:
+def total_of_known(amounts: Iterable[Decimal | None]) -> Decimal | None:
     """The sum of what is known; 0 for no amounts at all, unknown when each one is."""
     everything = list(amounts)
     known = [amount for amount in everything if amount is not None]
-    return _sum(known) if known or not everything else None
+    return total_of(known) if known or not everything else None
 
 
 def _minus(left: Decimal | None, right: Decimal | None) -> Decimal | None:
@@ -291,5 +291,6 @@ def _rounded(amount: Decimal | None) -> Decimal | None:
     return None if amount is None else amount.quantize(MONEY_STEP)
 
 
-def _percent(part: Decimal | None, whole: Decimal | None) -> float | None:
+def percent_of(part: Decimal | None, whole: Decimal | None) -> float | None:
+    """100 x part / whole; unknown when either is, or when the whole is 0."""
     return None if part is None or not whole else float(part / whole * 100)

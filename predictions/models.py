@@ -1,7 +1,6 @@
 """The registry of trained models and the ledger of forecasts."""
 
 from datetime import datetime
-from typing import ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -44,7 +43,7 @@ class TrainedModel(models.Model):
     reason = models.CharField(max_length=300, blank=True, help_text="Why it was promoted or retired.")
     problem = models.TextField(blank=True)
 
-    objects: ClassVar[TrainedModelQuerySet] = TrainedModelQuerySet.as_manager()  # type: ignore[assignment]
+    objects = TrainedModelQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -131,7 +130,7 @@ class Prediction(models.Model):
     is_hit_80 = models.BooleanField(null=True, blank=True)
     is_hit_95 = models.BooleanField(null=True, blank=True)
 
-    objects: ClassVar[PredictionQuerySet] = PredictionQuerySet.as_manager()  # type: ignore[assignment]
+    objects = PredictionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-sequence",)

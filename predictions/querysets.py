@@ -7,15 +7,10 @@ from django.db import models
 
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency
-    from predictions.models import Prediction, TrainedModel
-
-    ModelBase = models.QuerySet[TrainedModel]
-    PredictionBase = models.QuerySet[Prediction]
-else:
-    ModelBase = PredictionBase = models.QuerySet
+    from predictions.models import Prediction, TrainedModel  # noqa: F401  (named in the bases below)
 
 
-class TrainedModelQuerySet(ModelBase):
+class TrainedModelQuerySet(models.QuerySet["TrainedModel"]):
     def serving(self) -> "TrainedModel | None":
         """The one model whose forecasts are published, if there is one."""
         return self.filter(state="serving").first()
@@ -24,7 +19,7 @@ class TrainedModelQuerySet(ModelBase):
         return self.filter(state__in=["candidate", "serving", "retired"])
 
 
-class PredictionQuerySet(PredictionBase):
+class PredictionQuerySet(models.QuerySet["Prediction"]):
     def for_coin(self, coin: "Cryptocurrency") -> Self:
         return self.filter(coin=coin)
 

@@ -6,7 +6,6 @@ from datetime import date
 from predictions.forecasting.labels import MIN_DATES, Evidence, Label
 from predictions.forecasting.quantiles import LEVELS
 
-
 MINUS = "\u2212"
 
 

@@ -125,18 +125,18 @@ def known_prices(coin: Cryptocurrency, timestamp: datetime) -> list[tuple[dateti
     return known
 
 
-@extend_schema(
-    operation_id="prices_export",
-    tags=TAGS,
-    responses={(200, "text/csv"): OpenApiTypes.STR},
-    description="Every slot of one interval as CSV, streamed; `data_source` in each row marks sample data.",
-)
 class PricesExportView(CsvView, StrictQueryMixin):
     """Every slot of one interval as CSV."""
 
     permission_classes = (AllowAny,)
     query_class = parameters.PricesExportQuery
 
+    @extend_schema(
+        operation_id="prices_export",
+        tags=TAGS,
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+        description="Every slot of one interval as CSV, streamed; `data_source` in each row marks sample data.",
+    )
     def get(self, request: Request, coingecko_id: str) -> StreamingHttpResponse:
         coin = get_coin(coingecko_id)
         interval, source = self.query["interval"], data_source()

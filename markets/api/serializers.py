@@ -57,7 +57,7 @@ def figures(help_text: str = "", *, allow_null: bool = False) -> serializers.Lis
     return serializers.ListField(child=serializers.FloatField(allow_null=allow_null), help_text=help_text)
 
 
-class FreshSerializer(serializers.Serializer):
+class FreshSerializer(serializers.Serializer[Any]):
     """How old the answer is."""
 
     as_of = serializers.DateTimeField(allow_null=True, help_text="When upstream last saw the newest price.")
@@ -175,7 +175,7 @@ class PriceAtSerializer(SourcedSerializer):
     )
 
 
-class CorrelationSerializer(serializers.Serializer):
+class CorrelationSerializer(serializers.Serializer[Any]):
     """How alike the daily log-returns of two coins are."""
 
     coefficient = figure("Pearson's, from -1 to 1; null below 30 days in common or for bitcoin itself.")

@@ -82,7 +82,7 @@ class MarketPages(PageNumbers):
         )
 
 
-class CoinListView(PublicView, ListAPIView):
+class CoinListView(PublicView, ListAPIView[Cryptocurrency]):
     """The market list: filtered, ordered, in pages."""
 
     query_class = parameters.CoinListQuery

@@ -146,9 +146,7 @@ def utc(value: datetime | date | None) -> str | SafeString:
     if value is None or value == "":
         return UNKNOWN
     if not isinstance(value, datetime):
-        return format_html(
-            '<time datetime="{}">{} {}</time>', value.isoformat(), value.day, f"{value:%b %Y}"
-        )
+        return format_html('<time datetime="{}">{} {}</time>', value.isoformat(), value.day, f"{value:%b %Y}")
     moment = value.astimezone(UTC)
     return format_html(
         '<time datetime="{}">{} {} UTC</time>',

@@ -39,9 +39,7 @@ def list_address(listing: Listing, **changes: str | int) -> str:
 @register.simple_tag
 def tab_address(listing: Listing, tab: str) -> str:
     """The address of a tab, in that tab's own order; a search stays."""
-    return Listing(tab="all", text=listing.text, sort="rank", page=1).address(
-        tab=tab, sort=DEFAULT_SORT[tab]
-    )
+    return Listing(tab="all", text=listing.text, sort="rank", page=1).address(tab=tab, sort=DEFAULT_SORT[tab])
 
 
 @register.simple_tag

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from markets.ingest import Slot, closed_slots, slot_start, tick_slot, write_rows, write_slots
 from markets.models import Cryptocurrency, Interval, PriceData
@@ -120,7 +121,9 @@ def test_it_refuses_an_impossible_price_in_the_database_itself(coin: Cryptocurre
     assert not PriceData.objects.exists()
 
 
-def test_it_writes_five_hundred_rows_with_one_statement(coin: Cryptocurrency, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_it_writes_five_hundred_rows_with_one_statement(
+    coin: Cryptocurrency, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     slots = [slot(MIDNIGHT + i * timedelta(minutes=5)) for i in range(500)]
     with django_assert_num_queries(3):  # savepoint, insert, release
         write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=slots)

@@ -21,9 +21,7 @@ def coins(db: None) -> None:
         Cryptocurrency(coingecko_id=coin, symbol=symbol, name=name, market_cap_rank=rank)
         for coin, symbol, name, rank in COINS
     )
-    Cryptocurrency.objects.create(
-        coingecko_id="bitcoin-gone", symbol="gone", name="Bitcoin Gone", is_listed=False
-    )
+    Cryptocurrency.objects.create(coingecko_id="bitcoin-gone", symbol="gone", name="Bitcoin Gone", is_listed=False)
 
 
 def ids(text: str, limit: int = 10) -> list[str]:

@@ -15,14 +15,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @pytest.fixture
 def coin(db: None) -> Cryptocurrency:
-    return Cryptocurrency.objects.create(
-        coingecko_id="bitcoin", symbol="btc", name="Bitcoin", is_tracked=True
-    )
+    return Cryptocurrency.objects.create(coingecko_id="bitcoin", symbol="btc", name="Bitcoin", is_tracked=True)
 
 
-def add(
-    coin: Cryptocurrency, interval: str, start: datetime, closes: list[float], **columns: float | None
-) -> None:
+def add(coin: Cryptocurrency, interval: str, start: datetime, closes: list[float], **columns: float | None) -> None:
     """Slots in a row from `start` on; each opens where the one before closed."""
     opens = [closes[0], *closes[:-1]]
     length = Interval(interval).length
@@ -62,9 +58,7 @@ def test_it_keeps_first_last_lowest_and_highest_when_it_thins(coin: Cryptocurren
     assert (series.close[0], series.close[-1]) == (104.3, 103.9)
     assert (min(series.close), max(series.close)) == (1.5, 999.0)
     assert series.at == sorted(set(series.at))
-    lengths = {
-        len(column) for column in (series.open, series.high, series.low, series.volume_24h, series.market_cap)
-    }
+    lengths = {len(column) for column in (series.open, series.high, series.low, series.volume_24h, series.market_cap)}
     assert lengths == {len(series.at)}
 
 
@@ -87,9 +81,7 @@ def test_it_uses_most_of_the_points_it_may(coin: Cryptocurrency) -> None:
     ("range_name", "expected"),
     [("1d", "5m"), ("7d", "1h"), ("30d", "1h"), ("90d", "1h"), ("1y", "1d"), ("all", "1d")],
 )
-def test_it_picks_the_interval_that_suits_the_range(
-    coin: Cryptocurrency, range_name: str, expected: str
-) -> None:
+def test_it_picks_the_interval_that_suits_the_range(coin: Cryptocurrency, range_name: str, expected: str) -> None:
     add(coin, "5m", NOW - 2 * DAY, [1.0] * 12 * 48)
     add(coin, "1h", NOW - 91 * DAY, [1.0] * 24 * 91)
     add(coin, "1d", NOW - 400 * DAY, [1.0] * 400)

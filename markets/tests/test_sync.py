@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from pytest_django import DjangoAssertNumQueries
 
 from markets import sync
 from markets.coingecko.client import CoinGeckoClient
@@ -105,6 +106,7 @@ def test_it_stores_no_impossible_value_and_keeps_what_it_refused_for_staff(
     assert run.rows_rejected > 0
     assert RejectedPoint.objects.filter(run=run).count() == run.rows_rejected
     for price in Cryptocurrency.objects.priced().values_list("price_usd", flat=True):
+        assert price is not None
         assert 0 < price < 1e9
 
 
@@ -221,8 +223,8 @@ def test_it_deletes_fine_slots_past_their_time_and_keeps_every_day(settings: Laz
 
 
 def test_it_needs_the_same_number_of_queries_for_few_and_for_many_coins(
-    client: CoinGeckoClient, django_assert_max_num_queries
-) -> None:  # type: ignore[no-untyped-def]
+    client: CoinGeckoClient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     with django_assert_max_num_queries(25):
         sync.sync_prices(client=client)
 

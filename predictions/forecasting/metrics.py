@@ -103,13 +103,15 @@ def diebold_mariano(model: Floats, baseline: Floats, horizon: int) -> DieboldMar
     """Test of equal accuracy (Diebold & Mariano, 1995) on scores by date (D,).
 
     The variance is Newey & West's (1987) with Bartlett weights and lag max(10, h-1); t is 0 without any
-    difference. ValueError with no more dates than that lag.
+    difference. ValueError with no more dates than that lag or scores that are not finite.
     """
     difference = np.asarray(model) - np.asarray(baseline)
     count = len(difference)
     lag = max(MIN_NEWEY_WEST_LAG, horizon - 1)
     if count <= lag:
         raise ValueError(f"{count} dates are too few for a lag of {lag}")
+    if not np.isfinite(difference).all():
+        raise ValueError("scores by date must be finite")
     centred = difference - difference.mean()
     variance = centred @ centred / count
     for k in range(1, lag + 1):

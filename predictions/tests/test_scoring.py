@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from markets.models import Cryptocurrency
 from predictions import issuing, record, scoring
@@ -59,8 +60,8 @@ def test_it_voids_a_forecast_whose_outcome_was_never_seen(coins: list[Cryptocurr
 
 
 def test_it_scores_thousands_with_a_bounded_number_of_queries(
-    coins: list[Cryptocurrency], serving: TrainedModel, django_assert_max_num_queries
-) -> None:  # type: ignore[no-untyped-def]
+    coins: list[Cryptocurrency], serving: TrainedModel, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     issuing.issue_forecasts(now=NOW)
     for coin in coins:
         write_days(coin, [100.0] * 31, last_close_at=MIDNIGHT + 31 * DAY)

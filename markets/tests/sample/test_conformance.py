@@ -1,6 +1,5 @@
 """Conformance: the official SDK reads the server, and answers have the shape that the service publishes."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +57,11 @@ def without_openapi_dialect(schema: Any) -> Any:
     return plain
 
 
+@pytest.fixture(scope="module")
+def published(shared: Path) -> Any:
+    return without_openapi_dialect(json.loads((shared / "coingecko" / "demo-api.json").read_text()))
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("template", "path", "parameters"),
@@ -84,12 +88,11 @@ def without_openapi_dialect(schema: Any) -> Any:
     ],
 )
 def test_it_answers_in_the_published_shape(
-    api: Api, shared: Path, template: str, path: str, parameters: dict[str, str]
+    api: Api, published: Any, template: str, path: str, parameters: dict[str, str]
 ) -> None:
-    published = json.loads((shared / "coingecko" / "demo-api.json").read_text())
     answer = published["paths"][template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    schema = without_openapi_dialect({**copy.deepcopy(answer), "components": published["components"]})
-    jsonschema.validate(api.json(path, **parameters), schema)
+    validator = jsonschema.Draft202012Validator({**answer, "components": published["components"]})
+    validator.validate(api.json(path, **parameters))
 
 
 @pytest.mark.shared

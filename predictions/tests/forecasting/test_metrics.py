@@ -124,3 +124,8 @@ def test_it_finds_no_difference_between_equal_scores() -> None:
 def test_it_refuses_a_test_on_fewer_dates_than_its_lag() -> None:
     with pytest.raises(ValueError, match="too few"):
         diebold_mariano(np.ones(10), np.zeros(10), 1)
+
+
+def test_it_refuses_a_test_on_missing_scores() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        diebold_mariano(np.full(50, np.nan), np.ones(50), 1)

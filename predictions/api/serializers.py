@@ -1,0 +1,238 @@
+"""What the forecasts' endpoints answer, as OpenAPI shows it."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from markets.api.serializers import figure, figures
+from predictions.forecasting.labels import Label
+from predictions.forecasting.quantiles import LEVELS
+
+LABEL_HELP = "Against the FHS random walk, by the published rule."
+QUANTILES_HELP = "US dollars, at `levels`."
+
+
+def label_field() -> serializers.ChoiceField:
+    return serializers.ChoiceField(choices=[label.value for label in Label], help_text=LABEL_HELP)
+
+
+class BandSerializer(serializers.Serializer[Any]):
+    """A band in US dollars."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class SkillIntervalSerializer(serializers.Serializer[Any]):
+    """A 95 % interval."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class EvidenceSerializer(serializers.Serializer[Any]):
+    """A label and every figure it rests on; shares and skill are fractions, null without a settled forecast."""
+
+    label = label_field()  # type: ignore[assignment]  # DRF's Field has a `label` of its own
+    baseline = serializers.CharField()
+    n_dates = serializers.IntegerField(help_text="Distinct cutoffs.")
+    n_forecasts = serializers.IntegerField()
+    skill = figure("1 minus the LSTM's CRPS over the baseline's.")
+    interval = SkillIntervalSerializer(allow_null=True, help_text="Of the skill; null from too few dates.")
+    coverage_80 = figure("Share of outcomes inside the published 80 % band.")
+    coverage_95 = figure("Share of outcomes inside the published 95 % band.")
+    period_start = serializers.DateField(allow_null=True, help_text="First cutoff.")
+    period_end = serializers.DateField(allow_null=True, help_text="Last cutoff.")
+    weighting = serializers.CharField()
+
+
+class BaselineSerializer(serializers.Serializer[Any]):
+    """The naive forecast that was frozen beside this one."""
+
+    name = serializers.CharField()
+    quantiles = figures(QUANTILES_HELP)
+    band_80 = BandSerializer()
+
+
+class FanHorizonSerializer(serializers.Serializer[Any]):
+    """One horizon of a fan."""
+
+    prediction_id = serializers.IntegerField()
+    horizon_days = serializers.IntegerField()
+    target_at = serializers.DateTimeField(help_text="The instant that it is about.")
+    headline = serializers.ChoiceField(choices=["model", "fhs"], help_text="Whose quantiles are published.")
+    headline_name = serializers.CharField()
+    median = serializers.FloatField()
+    band_80 = BandSerializer()
+    band_95 = BandSerializer()
+    quantiles = figures(f"Published. {QUANTILES_HELP}")
+    model_quantiles = figures(f"The LSTM's. {QUANTILES_HELP}")
+    ewma_quantiles = figures(f"The EWMA normal random walk's. {QUANTILES_HELP}")
+    baseline = BaselineSerializer()
+    label = label_field()  # type: ignore[assignment]  # DRF's Field has a `label` of its own
+    evidence = EvidenceSerializer()
+
+
+class ForecastSourceSerializer(serializers.Serializer[Any]):
+    """How old a forecast is and where its prices come from."""
+
+    as_of = serializers.DateTimeField(help_text="The last instant that was known to it.")
+    is_stale = serializers.BooleanField(help_text="Older than two days.")
+    data_source = serializers.CharField(help_text="`live`, or words that say that the figures are samples.")
+
+
+class ForecastSerializer(ForecastSourceSerializer):
+    """A coin's newest forecast at all horizons."""
+
+    id = serializers.CharField(help_text="CoinGecko id.")
+    model = serializers.CharField(help_text="The model's version.")
+    issued_at = serializers.DateTimeField()
+    base_price_usd = serializers.FloatField(help_text="The price at the cutoff.")
+    counts_as_evidence = serializers.BooleanField(help_text="Issued soon enough after its cutoff.")
+    headline_horizons = serializers.ListField(child=serializers.IntegerField())
+    levels = figures(f"The quantiles' levels: {', '.join(map(str, LEVELS))}.")
+    horizons = FanHorizonSerializer(many=True)
+
+
+class ScoresSerializer(serializers.Serializer[Any]):
+    """How it did, all on the log-return; null until it is scored."""
+
+    crps = figure("Of the published quantiles.")
+    crps_model = figure("Of the LSTM's.")
+    crps_fhs = figure("Of the FHS random walk's.")
+    crps_ewma = figure("Of the EWMA normal random walk's.")
+    interval_score_80 = figure("Of the published 80 % band.")
+    is_hit_80 = serializers.BooleanField(allow_null=True)
+    is_hit_95 = serializers.BooleanField(allow_null=True)
+
+
+class ChainSerializer(serializers.Serializer[Any]):
+    """The forecast's place in the hash chain."""
+
+    sequence = serializers.IntegerField(help_text="From 1.")
+    inputs_sha256 = serializers.CharField()
+    previous_hash = serializers.CharField()
+    row_hash = serializers.CharField()
+
+
+class PredictionSerializer(ForecastSourceSerializer):
+    """One frozen forecast of one coin at one horizon, and its outcome once there is one."""
+
+    id = serializers.IntegerField()
+    coin = serializers.CharField(help_text="CoinGecko id.")
+    model = serializers.CharField(help_text="The model's version.")
+    horizon_days = serializers.IntegerField()
+    cutoff_at = serializers.DateTimeField()
+    target_at = serializers.DateTimeField()
+    issued_at = serializers.DateTimeField()
+    base_price_usd = serializers.FloatField()
+    headline = serializers.ChoiceField(choices=["model", "fhs"], help_text="Whose quantiles are published.")
+    levels = figures("The quantiles' levels.")
+    quantiles = figures(f"Published. {QUANTILES_HELP}")
+    model_quantiles = figures(QUANTILES_HELP)
+    fhs_quantiles = figures(QUANTILES_HELP)
+    ewma_quantiles = figures(QUANTILES_HELP)
+    multiplier_80 = serializers.FloatField(help_text="How far calibration stretched the 80 % band.")
+    multiplier_95 = serializers.FloatField(help_text="How far calibration stretched the 95 % band.")
+    label_when_issued = serializers.CharField(help_text="What the record said of this horizon then.")
+    evidence = EvidenceSerializer(help_text="What the record says of this horizon now.")
+    counts_as_evidence = serializers.BooleanField(help_text="Issued soon enough after its cutoff.")
+    state = serializers.ChoiceField(choices=["open", "scored", "void"])
+    void_reason = serializers.CharField(allow_blank=True)
+    actual_price_usd = figure("The outcome.")
+    scored_at = serializers.DateTimeField(allow_null=True)
+    scores = ScoresSerializer()
+    chain = ChainSerializer()
+
+
+class HorizonRecordSerializer(serializers.Serializer[Any]):
+    """The record of one horizon against both baselines."""
+
+    horizon_days = serializers.IntegerField()
+    label = label_field()  # type: ignore[assignment]  # DRF's Field has a `label` of its own
+    evidence_vs_fhs = EvidenceSerializer()
+    evidence_vs_ewma = EvidenceSerializer()
+
+
+class CalibrationSerializer(serializers.Serializer[Any]):
+    """How often outcomes fell at or below one published quantile."""
+
+    level = serializers.FloatField()
+    observed = serializers.FloatField()
+    n_dates = serializers.IntegerField()
+
+
+class CoinRecordSerializer(serializers.Serializer[Any]):
+    """One coin's one-day forecasts."""
+
+    coin = serializers.CharField(help_text="CoinGecko id.")
+    n_dates = serializers.IntegerField()
+    coverage_80 = serializers.FloatField()
+    skill_1d = figure("Against the FHS random walk.")
+
+
+class MissSerializer(serializers.Serializer[Any]):
+    """One of the forecasts that did worst."""
+
+    prediction_id = serializers.IntegerField()
+    coin = serializers.CharField(help_text="CoinGecko id.")
+    horizon_days = serializers.IntegerField()
+    target_at = serializers.DateTimeField()
+    actual_price_usd = serializers.FloatField()
+    band_80 = BandSerializer()
+    crps = serializers.FloatField()
+
+
+class TrackRecordSerializer(serializers.Serializer[Any]):
+    """What the settled forecasts say; figures are weighted by date and come from evidence only."""
+
+    verdict = serializers.CharField()
+    as_of = serializers.DateTimeField(allow_null=True, help_text="When the last forecast was scored.")
+    is_stale = serializers.BooleanField(help_text="Nothing was scored for two days.")
+    data_source = serializers.CharField(help_text="`live`, or words that say that the figures are samples.")
+    n_dates = serializers.IntegerField()
+    n_forecasts = serializers.IntegerField()
+    first_scored_on = serializers.DateField(allow_null=True)
+    dates_missing = serializers.IntegerField(help_text="Scored dates still missing to a first judgement.")
+    horizons = HorizonRecordSerializer(many=True)
+    calibration = CalibrationSerializer(many=True)
+    coins = CoinRecordSerializer(many=True)
+    worst = MissSerializer(many=True)
+    backtest = serializers.DictField(help_text="The serving model's own validation: no evidence.")
+
+
+class ChainReportSerializer(serializers.Serializer[Any]):
+    """What a walk along the hash chain found."""
+
+    is_intact = serializers.BooleanField()
+    length = serializers.IntegerField(help_text="Forecasts that were found good from the beginning on.")
+    head = serializers.CharField(help_text="The last good hash.")
+    broken_at = serializers.IntegerField(allow_null=True, help_text="The first bad sequence number.")
+    problem = serializers.CharField(allow_blank=True)
+    checked_at = serializers.DateTimeField()
+
+
+class ModelRowSerializer(serializers.Serializer[Any]):
+    """One version of the model."""
+
+    version = serializers.CharField()
+    state = serializers.CharField(help_text="training, candidate, serving, retired or failed.")
+    origin = serializers.ChoiceField(choices=["starter", "own"])
+    created_at = serializers.DateTimeField()
+    trained_at = serializers.DateTimeField(allow_null=True)
+    promoted_at = serializers.DateTimeField(allow_null=True)
+    cutoff_on = serializers.DateField(allow_null=True, help_text="The last day of its training data.")
+    coins = serializers.IntegerField(help_text="Coins that it was trained on.")
+    rows = serializers.IntegerField(help_text="Training windows.")
+    reason = serializers.CharField(allow_blank=True, help_text="Why it was promoted or retired.")
+
+
+class ModelSerializer(ModelRowSerializer):
+    """A model's card."""
+
+    manifest_sha256 = serializers.CharField(allow_blank=True)
+    dataset_sha256 = serializers.CharField(allow_blank=True)
+    metrics = serializers.DictField(help_text="Validation by horizon, against each baseline.")
+    n_predictions = serializers.IntegerField(help_text="Forecasts in the ledger.")
+    n_scored = serializers.IntegerField()
+    data_source = serializers.CharField(help_text="Where the site's prices come from.")
