@@ -15,7 +15,7 @@ from accounts.models import User
 admin.site.login_form = AdminSignInForm
 
 
-class EmailCreationForm(AdminUserCreationForm):
+class EmailCreationForm(AdminUserCreationForm[User]):
     """Adds a user by e-mail address."""
 
     class Meta:
@@ -26,7 +26,7 @@ class EmailCreationForm(AdminUserCreationForm):
         return str(self.cleaned_data["email"]).strip().lower()
 
 
-class EmailChangeForm(UserChangeForm):
+class EmailChangeForm(UserChangeForm[User]):
     class Meta:
         model = User
         fields = "__all__"
@@ -36,7 +36,7 @@ class EmailChangeForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # takes no argument at run time
     form = EmailChangeForm
     add_form = EmailCreationForm
     list_display = ("email", "name", "is_active", "is_staff", "joined_at", "last_login")
@@ -64,10 +64,10 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.action(description="Deactivate the selected users", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        others = queryset.exclude(pk=request.user.pk)  # nobody locks themselves out
+        others = queryset.exclude(email=request.user.get_username())  # nobody locks themselves out
         changed = services.set_active(users=others, is_active=False)
         self.message_user(request, f"{changed} deactivated.", messages.SUCCESS)
-        if queryset.filter(pk=request.user.pk).exists():
+        if queryset.filter(email=request.user.get_username()).exists():
             self.message_user(request, "You stay active: somebody else can deactivate you.", messages.WARNING)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AuthenticationForm, BaseUserCreationForm, PasswordChangeForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordMixin
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
@@ -17,6 +18,13 @@ MAX_PASSWORD_LENGTH = 128
 
 def password_input(autocomplete: str) -> forms.PasswordInput:
     return forms.PasswordInput(attrs={"autocomplete": autocomplete, "maxlength": MAX_PASSWORD_LENGTH})
+
+
+def limit_length(form: forms.Form, *names: str) -> None:
+    """Holds Django's own password fields to the length that the API takes."""
+    for name in names:
+        form.fields[name].validators.append(MaxLengthValidator(MAX_PASSWORD_LENGTH))
+        form.fields[name].widget.attrs["maxlength"] = MAX_PASSWORD_LENGTH
 
 
 class SharedLimitMixin(AuthenticationForm):
@@ -61,28 +69,33 @@ class AdminSignInForm(SharedLimitMixin, AdminAuthenticationForm):
     """The admin's sign-in page, under the same limit."""
 
 
-class SignUpForm(BaseUserCreationForm):
-    """Asks for an address and a password; says nothing about whether the address is taken."""
+class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # takes none at run time
+    """Asks for an address and a password; no rule here knows whether the address is taken."""
 
-    class Meta:
-        model = User
-        fields = ("email", "name")
-        widgets = {  # noqa: RUF012  # Django reads it once
-            "email": forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
-            "name": forms.TextInput(attrs={"autocomplete": "name"}),
-        }
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
+    )
+    name = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="How we greet you. You may leave it empty.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    password1, password2 = SetPasswordMixin.create_password_fields(label2="Password again")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["name"].help_text = "How we greet you. You may leave it empty."
-        self.fields["password2"].label = "Password again"
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        limit_length(self, "password1", "password2")
         self.fields["password2"].help_text = ""
 
-    def validate_unique(self) -> None:
-        """Left out: the answer must be the same for an address that has an account."""
-
-    def validate_constraints(self) -> None:
-        """Left out for the same reason."""
+    @sensitive_variables()
+    def clean(self) -> dict[str, Any]:
+        self.validate_passwords()
+        user = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
+        self.validate_password_for_user(user)
+        return self.cleaned_data
 
     def register(self) -> None:
         data = self.cleaned_data
@@ -122,6 +135,7 @@ class OwnPasswordChangeForm(OwnPasswordMixin, PasswordChangeForm):
     def __init__(self, request: HttpRequest, user: User, data: Any = None) -> None:
         self.request = request
         super().__init__(user, data)
+        limit_length(self, "old_password", "new_password1", "new_password2")
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
         self.fields["old_password"].label = "Your password now"
         self.fields["new_password2"].label = "New password again"

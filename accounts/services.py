@@ -1,7 +1,6 @@
 """What changes an account, or proves whose it is."""
 
 import logging
-from typing import cast
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import update_last_login
@@ -68,7 +67,7 @@ def check_credentials(*, request: HttpRequest, email: str, password: str) -> Use
     user = authenticate(request, username=email.strip(), password=password)
     if user is None:
         raise SignInRefused("The e-mail address or the password is wrong.")
-    return cast(User, user)
+    return user
 
 
 @sensitive_variables("password")

@@ -98,11 +98,14 @@ def end_all_families(user: User) -> None:
 
 def lock_user(token: RefreshToken) -> User:
     """The token's user, whose refreshes and revocations wait for each other until the transaction ends."""
-    user_id = token.payload.get(api_settings.USER_ID_CLAIM)
-    user = User.objects.select_for_update().filter(pk=user_id, is_active=True).first()
+    user = active_user(token).select_for_update().first()
     if user is None:
         raise TokenError("There is no active account for this token.")
     return user
+
+
+def active_user(token: tokens.Token) -> QuerySet[User]:
+    return User.objects.filter(pk=int(token.payload.get(api_settings.USER_ID_CLAIM) or 0), is_active=True)
 
 
 def revoke_family(user: User, family: str) -> None:
@@ -121,6 +124,6 @@ def verify_token(text: str) -> tuple[str, datetime]:
     jti = token.payload[api_settings.JTI_CLAIM]
     if BlacklistedToken.objects.filter(token__jti=jti).exists():
         raise TokenError("This token was used or revoked.")
-    if not User.objects.filter(pk=token.payload.get(api_settings.USER_ID_CLAIM), is_active=True).exists():
+    if not active_user(token).exists():
         raise TokenError("There is no active account for this token.")
     return token_type, datetime.fromtimestamp(token.payload["exp"], tz=UTC)

@@ -256,7 +256,7 @@ else:
 
 # Celery: read by cryptopredict/celery.py ------------------------------------------------------------
 
-CELERY_BROKER_URL = REDIS_URL or "disk://"
+CELERY_BROKER_URL = REDIS_URL or "disk://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2}
     if REDIS_URL

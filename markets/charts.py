@@ -157,7 +157,9 @@ def _volume_trace(drawn: PriceSeries | Candles, ends: Sequence[datetime]) -> dic
         "y": rounded(drawn.volume_24h),
         "yaxis": "y2",
         "marker": {"color": "var(--chart-volume)"},
-        "hovertemplate": "%{y:$.3s}<extra>24h volume</extra>",
+        "text": [compact_text(volume) for volume in drawn.volume_24h],
+        "textposition": "none",
+        "hovertemplate": "%{text}<extra>24h volume</extra>",
     }
 
 
@@ -175,7 +177,8 @@ def _layout(view: ChartView, closes: Sequence[float]) -> dict[str, Any]:
         "yaxis2": {
             "domain": [0, 0.14],
             "side": "right",
-            "tickformat": "$.2s",
+            "tickprefix": "$",
+            "exponentformat": "B",
             "nticks": 3,
             "rangemode": "tozero",
         },

@@ -11,9 +11,7 @@ USER_AGENT = "CryptoPredict/1.0 (+https://github.com/cryptopredict/cryptopredict
 def shared_state() -> SharedState:
     """Limiter, breaker and budget: in Redis when there is one, otherwise in a file all local processes share."""
     if settings.REDIS_URL:
-        import redis
-
-        return RedisState(redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2))
+        return RedisState.from_url(settings.REDIS_URL)
     settings.SHARED_STATE_PATH.parent.mkdir(parents=True, exist_ok=True)
     return DiskState(settings.SHARED_STATE_PATH)
 

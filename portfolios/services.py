@@ -49,7 +49,9 @@ def rename_portfolio(*, portfolio: Portfolio, name: str) -> Portfolio:
 def delete_portfolio(*, portfolio: Portfolio) -> None:
     """Deletes a portfolio with all its transactions."""
     with transaction.atomic():
-        _lock(portfolio).delete()
+        # Without the lock a transaction that is added meanwhile would outlive its portfolio's deletion.
+        if (locked := Portfolio.objects.select_for_update().filter(pk=portfolio.pk).first()) is not None:
+            locked.delete()
 
 
 def add_transaction(

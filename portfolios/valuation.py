@@ -130,7 +130,7 @@ class Holding:
     allocation: float | None = None
 
     @property
-    def unrealisedpercent_of(self) -> float | None:
+    def unrealised_percent(self) -> float | None:
         return percent_of(self.unrealised_usd, self.cost_basis_usd)
 
 
@@ -156,12 +156,12 @@ class Valuation:
     priced_at: datetime | None
 
     @property
-    def change_24hpercent_of(self) -> float | None:
+    def change_24h_percent(self) -> float | None:
         """The change of what is held now, in per cent of its value 24 hours earlier."""
         return percent_of(self.change_24h_usd, _minus(self.value_usd, self.change_24h_usd))
 
     @property
-    def unrealisedpercent_of(self) -> float | None:
+    def unrealised_percent(self) -> float | None:
         known = [one.cost_basis_usd for one in self.holdings if one.unrealised_usd is not None]
         return percent_of(self.unrealised_usd, total_of(known))
 

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from predictions.forecasting import artifact
-from predictions.forecasting.backtest import EWMA_N, FHS, LSTM, BacktestResult, run_backtest
+from predictions.forecasting.backtest import EWMA_N, FHS, LSTM, run_backtest, summary_json
 from predictions.forecasting.labels import Label
 from predictions.forecasting.series import Panel
 from predictions.forecasting.serving import Forecaster, load
@@ -174,19 +173,7 @@ def validate(panel: Panel, *, seed: int, initial: Path | None = None) -> dict[st
     result = run_backtest(
         panel, start=start, end=end, refit_every_days=HOLDOUT_DAYS * 2, models=VALIDATED, seed=seed, fit=fit
     )
-    return summarise(result)
-
-
-def summarise(result: BacktestResult) -> dict[str, Any]:
-    """A back-test's figures, JSON-ready: by model and horizon, each with baseline, n, interval and period."""
-    rows = []
-    for row in result.summary:
-        values = asdict(row)
-        for evidence in values["against"].values():
-            for name in ("period_start", "period_end"):
-                evidence[name] = evidence[name] and evidence[name].isoformat()
-        rows.append(values)
-    return {"kind": "back-test, not evidence", "weighting": "by date", "rows": rows}
+    return summary_json(result)
 
 
 def is_no_worse(metrics: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from accounts import services, tokens
 from accounts.api import serializers
 from accounts.models import User
-from cryptopredict.rest.errors import ApiProblem, unavailable
+from cryptopredict.rest.errors import ApiProblem, FieldError, unavailable
 from cryptopredict.rest.query import StrictQueryMixin
 from cryptopredict.rest.schema import ErrorSerializer
 from cryptopredict.rest.throttling import AnonymousThrottle, SignInThrottle, UserThrottle
@@ -117,7 +117,7 @@ class LogoutView(AuthView):
         try:
             tokens.end_family(refresh, cast(User, request.user))
         except TokenError as problem:
-            fault = {"field": "refresh", "code": "token_not_valid", "message": str(problem)}
+            fault: FieldError = {"field": "refresh", "code": "token_not_valid", "message": str(problem)}
             raise ApiProblem("invalid", "The refresh token is not good.", fields=[fault]) from None
         return Response(status=status.HTTP_204_NO_CONTENT)
 

@@ -159,7 +159,7 @@ class Channel(virtual.Channel):
     """One process's way to the spool. Direct exchanges only: there is no remote control in this mode."""
 
     QoS = QoS
-    RECOVER_EVERY_SECONDS = 15.0
+    RECOVER_EVERY_SECONDS = 5.0
 
     def __init__(self, connection: Any, **kwargs: Any) -> None:
         super().__init__(connection, **kwargs)

@@ -1,7 +1,6 @@
 """Real processes of the product for tests: a data folder of their own, workers, and their orderly end."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -89,16 +88,11 @@ class Installation:
         )
 
     def stop(self) -> None:
-        """Ends what still runs, children included."""
+        """Kills what still runs, children included: what a process does at its orderly end is for tests to see."""
         for process in self.processes:
             family = _family(process.pid)
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            process.kill()
+            process.wait()
             for member in family:
                 if member.is_running():
                     member.kill()

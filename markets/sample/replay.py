@@ -1,9 +1,9 @@
 """Replays a folder of daily CSV files, moved by a whole number of weeks so that it ends in the present.
 
 The shift: let `last` be the latest date in any file and `today` the UTC date at the start. Every date is
-moved by the largest multiple of 7 days that leaves `last` on or before `today`, so weekdays stay true and
-the last row falls on today or up to 6 days back. It is fixed for the life of the market; a start in a
-later week moves the past by another 7 days.
+moved by the smallest multiple of 7 days that brings `last` to `today` or later, so weekdays stay true and
+what is shown up to now was measured; the rows of the next days (6 at most) appear when their time comes. It
+is fixed for the life of the market; a start in a later week moves the past by another 7 days.
 
 Blanks: a blank cap is the price times the supply last known (from the cap before it, else from
 `coins.csv`); a blank volume is the traded value of `ohlcv_daily`, else the cap times the turnover of
@@ -82,7 +82,7 @@ def _daily_paths(folder: Path) -> dict[str, Path]:
 
 
 def _shift_days(last_day: int, today: date) -> int:
-    return (today.toordinal() - EPOCH_ORDINAL - last_day) // 7 * 7
+    return -((last_day + EPOCH_ORDINAL - today.toordinal()) // 7 * 7)
 
 
 def _last_cap(row: LastRow, listing: Listing | None) -> float:

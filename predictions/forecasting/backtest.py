@@ -2,9 +2,10 @@
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from predictions.forecasting import baselines
 from predictions.forecasting.calibration import SettledBands, multipliers, stretch
 from predictions.forecasting.features import Features, build_features
-from predictions.forecasting.labels import Evidence, Label, evidence
+from predictions.forecasting.labels import WEIGHTING, Evidence, Label, evidence
 from predictions.forecasting.metrics import (
     crps_from_quantiles,
     date_weighted_mean,
@@ -260,6 +261,18 @@ def _summarise(
                 )
             )
     return summary
+
+
+def summary_json(result: BacktestResult) -> dict[str, Any]:
+    """The summary as JSON-ready values: by model and horizon, each with baseline, n, interval and period."""
+    rows = []
+    for row in result.summary:
+        values = asdict(row)
+        for found in values["against"].values():
+            for name in ("period_start", "period_end"):
+                found[name] = found[name] and found[name].isoformat()
+        rows.append(values)
+    return {"kind": "back-test, not evidence", "weighting": WEIGHTING, "rows": rows}
 
 
 def csv_rows(result: BacktestResult) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, transaction
 
-from predictions import registry
+from predictions import record, registry
 from predictions.forecasting.artifact import ArtifactError
 from predictions.models import TrainedModel
 
@@ -93,3 +93,11 @@ def test_it_lets_one_model_serve_and_the_database_sees_to_it(candidate: TrainedM
 def test_it_lets_a_candidate_serve_by_itself_only_when_it_is_no_worse(labels: list[str], expected: bool) -> None:
     rows = [{"model": "lstm", "horizon": i, "against": {"fhs": {"label": x}}} for i, x in enumerate(labels)]
     assert registry.is_no_worse({"validation": {"rows": rows}}) is expected
+
+
+def test_it_knows_what_the_starter_models_back_test_said(serving: TrainedModel) -> None:
+    rows = [row for row in serving.metrics["validation"]["rows"] if row["model"] == "lstm"]
+    one_day = rows[0]["against"]["fhs"]
+    assert (one_day["label"], one_day["n_dates"] > 600) == ("beats_baseline", True)
+    assert record.headline_for(1, record.evidence_by_horizon()[1], serving) == "model"
+    assert record.headline_for(7, record.evidence_by_horizon()[7], serving) == "fhs"

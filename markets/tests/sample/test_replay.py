@@ -41,11 +41,13 @@ def price_on(market: HistoryMarket, day: date, coin_id: str = "bitcoin") -> floa
 
 
 @pytest.mark.parametrize("days_later", range(0, 15))
-def test_it_moves_the_last_row_by_whole_weeks_to_at_most_six_days_back(tmp_path: Path, days_later: int) -> None:
+def test_it_moves_the_last_row_by_whole_weeks_to_today_or_at_most_six_days_ahead(
+    tmp_path: Path, days_later: int
+) -> None:
     write_daily(tmp_path, "bitcoin")
     today = date(2026, 3, 3) + timedelta(days=days_later)  # 3 March 2026 is a Tuesday too
     market = replay(tmp_path, today=today)
-    last = today - timedelta(days=days_later % 7)
+    last = today + timedelta(days=-days_later % 7)
     assert price_on(market, last) == 219.0
     assert price_on(market, last - timedelta(days=119)) == 100.0
     assert last.weekday() == LAST.weekday()
@@ -189,7 +191,7 @@ def test_it_replays_the_shared_data(shared: Path) -> None:
     assert len(market.coins) == 30
     assert {"bitcoin", "ethereum", "tether"} <= market.coins.keys()
     assert "ftx-token" in market.inactive_coins
-    last = TODAY - timedelta(days=(TODAY - LAST).days % 7)
+    last = TODAY + timedelta(days=(LAST - TODAY).days % 7)
     assert price_on(market, last) == 114_309.15041119447
     quotes = Snapshots(market).at(NOW.timestamp())
     assert next(iter(quotes)) == "bitcoin"
@@ -205,6 +207,6 @@ def test_it_follows_the_shared_hours_at_their_shifted_time(shared: Path) -> None
         for line in (shared / "data/hourly/bitcoin.csv").read_text().splitlines()
         if line.startswith("2025-09-10T15:")
     )
-    shift = timedelta(days=(TODAY - LAST).days // 7 * 7)
+    shift = timedelta(days=-((LAST - TODAY).days // 7 * 7))
     at = (datetime(2025, 9, 10, 15, tzinfo=UTC) + shift).timestamp()
     assert market.history("bitcoin").price_at(at) == pytest.approx(float(line.split(",")[1]), rel=0.002)

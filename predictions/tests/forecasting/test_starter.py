@@ -53,13 +53,15 @@ def test_it_refuses_to_write_over_another_model(tmp_path: Path, starter_folder: 
 def test_it_trains_and_describes_a_model_from_a_folder_of_prices(tmp_path: Path) -> None:
     panel = market(days=640, coins=12, seed=6)
     write_csv_folder(tmp_path / "prices", panel)
-    command.main(["--data", str(tmp_path / "prices"), "--out", str(tmp_path / "made"), "--source", "a simulation"])
+    options = ["--source", "a simulation", "--validate-from", str(panel.dates[-200])]
+    command.main(["--data", str(tmp_path / "prices"), "--out", str(tmp_path / "made"), *options])
     made = read_artifact(tmp_path / "made")
     assert made.manifest["cutoff"] == str(panel.dates[-1])
     assert made.manifest["dataset_sha256"] == dataset_hash(panel)
     card = (tmp_path / "made" / "card.md").read_text()
     assert "- Source: a simulation." in card
-    assert card.count("| lstm | 365 |") == 1
+    assert card.count("| lstm | 199 |") == 1
+    assert len(made.manifest["extra"]["validation"]["rows"]) == 4 * len(HORIZONS)
 
 
 @pytest.mark.shared
