@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils import timezone
 
+from markets.amounts import compact_text
 from markets.models import Cryptocurrency, Interval
 from markets.series import CANDLES, RANGES, Candles, PriceSeries, candles, price_series
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any, Protocol
 
 from django.db import connection, transaction
 
+from markets.coingecko.series import floor_time
 from markets.models import Interval, PriceData
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BATCH = 500
 # Upstream's stamps lag the grid by seconds to minutes; a first price later than this is not the slot's opening.
 LATEST_OPENING = timedelta(minutes=15)
@@ -44,14 +44,9 @@ class Slot:
     samples: int
 
 
-def slot_start(at: datetime, length: timedelta) -> datetime:
-    """The start of the slot that holds the instant; slots are aligned to 1970-01-01 00:00 UTC."""
-    return EPOCH + (at - EPOCH) // length * length
-
-
 def tick_slot(point: Observed) -> Slot:
     """The five-minute slot of one observed price."""
-    at = slot_start(point.at, Interval.FIVE_MINUTES.length)
+    at = floor_time(point.at, Interval.FIVE_MINUTES.length)
     price = point.price
     return Slot(at, price, price, price, price, point.volume_24h, point.market_cap, samples=1)
 
@@ -68,7 +63,7 @@ def closed_slots(points: Iterable[Observed], interval: Interval, *, now: datetim
     slots: list[Slot] = []
     groups = [
         (at, list(group))
-        for at, group in groupby(sorted(points, key=attrgetter("at")), key=lambda p: slot_start(p.at, length))
+        for at, group in groupby(sorted(points, key=attrgetter("at")), key=lambda p: floor_time(p.at, length))
     ]
     for (at, group), (next_at, next_group) in pairwise(groups):
         closing = next_group[0]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from markets.ingest import Slot, slot_start, write_rows
+from markets.coingecko.series import floor_time
+from markets.ingest import Slot, write_rows
 from markets.models import Interval, PriceData
 
 # (from, to, how many of the finer slots a coarser one needs, how far back a run looks)
@@ -24,12 +25,12 @@ def roll_up(*, coin_ids: Iterable[int], now: datetime) -> int:
 
 
 def _roll(coin_ids: list[int], fine: Interval, coarse: Interval, needed: int, now: datetime, back: timedelta) -> int:
-    end = slot_start(now, coarse.length)
-    start = slot_start(now - back, coarse.length)
+    end = floor_time(now, coarse.length)
+    start = floor_time(now - back, coarse.length)
     found = PriceData.objects.filter(coin_id__in=coin_ids, interval=fine).between(start, end).order_by("coin_id", "at")
     parts: dict[tuple[int, datetime], list[PriceData]] = {}
     for row in found.iterator(chunk_size=5000):
-        parts.setdefault((row.coin_id, slot_start(row.at, coarse.length)), []).append(row)
+        parts.setdefault((row.coin_id, floor_time(row.at, coarse.length)), []).append(row)
     rows = [
         (coin_id, coarse, merge(at, group))
         for (coin_id, at), group in parts.items()
@@ -42,7 +43,7 @@ def widen_days(*, coin_id: int, since: datetime) -> int:
     """Lets a day's high and low include those of its hours; its open and close, exact at midnight, stay."""
     hours: dict[datetime, list[PriceData]] = {}
     for row in PriceData.objects.filter(coin_id=coin_id, interval=Interval.HOUR, at__gte=since):
-        hours.setdefault(slot_start(row.at, Interval.DAY.length), []).append(row)
+        hours.setdefault(floor_time(row.at, Interval.DAY.length), []).append(row)
     rows = [
         (
             coin_id,

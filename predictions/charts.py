@@ -33,11 +33,19 @@ class BandBar:
 
 
 def past_forecasts(coin: Cryptocurrency, *, range_name: str, start: datetime | None) -> list[Prediction]:
-    """Scored evidence whose day lies in the chart's range, newest first, at the horizon that suits it."""
-    found = Prediction.objects.evidence().for_coin(coin).filter(horizon_days=PAST_HORIZON[range_name])
+    """Scored evidence whose day lies in the chart's range, newest first, at the horizon that suits the range.
+
+    Only forecasts whose spans do not overlap are kept, so that none repeats another's outcome.
+    """
+    horizon = PAST_HORIZON[range_name]
+    found = Prediction.objects.evidence().for_coin(coin).filter(horizon_days=horizon)
     if start is not None:
         found = found.filter(target_at__gte=start)
-    return list(found.order_by("-target_at", "-sequence")[:PAST_SHOWN])
+    kept: list[Prediction] = []
+    for one in found.order_by("-target_at", "-sequence")[: PAST_SHOWN * horizon]:
+        if not kept or one.target_at <= kept[-1].cutoff_at:
+            kept.append(one)
+    return kept[:PAST_SHOWN]
 
 
 def with_forecasts(figure: Figure, *, fan: Fan | None, past: Sequence[Prediction], range_name: str) -> Figure:

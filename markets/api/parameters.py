@@ -8,6 +8,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import QuerySerializer
@@ -71,8 +72,9 @@ class IdsField(serializers.CharField):
         "empty_id": "There is an empty id in the list.",
     }
 
-    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]
-        ids = list(dict.fromkeys(part.strip() for part in super().to_internal_value(data).split(",")))
+    def run_validation(self, data: Any = empty) -> list[str]:
+        text: str = super().run_validation(data)
+        ids = list(dict.fromkeys(part.strip() for part in text.split(",")))
         if len(ids) > MAX_IDS:
             self.fail("too_many")
         if "" in ids:

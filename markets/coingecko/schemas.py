@@ -26,7 +26,7 @@ from .fields import (
     text,
     unix_time,
 )
-from .series import Candle, ChartPoint, Interval, MarketChart, Slot, bucket, parse_market_chart, parse_ohlc
+from .series import Candle, ChartPoint, Interval, MarketChart, parse_market_chart, parse_ohlc
 
 __all__ = [
     "Answer",
@@ -41,8 +41,6 @@ __all__ = [
     "Rejected",
     "SearchHit",
     "SimplePrice",
-    "Slot",
-    "bucket",
     "parse_coin",
     "parse_coins_list",
     "parse_global",

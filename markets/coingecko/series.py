@@ -1,9 +1,9 @@
-"""Price series: reading chart answers, setting the live point apart, and sorting points into time slots."""
+"""Price series: reading chart answers and setting the live point apart."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -54,23 +54,6 @@ class Candle:
     close: float
 
 
-@dataclass(frozen=True)
-class Slot:
-    """What is known of the slot that begins at ``at``: first, highest, lowest and last price inside it.
-
-    ``volume_24h`` and ``market_cap`` are the last ones known in the slot. Of a daily series only the price at
-    00:00 UTC is known, which is the *open* of its day (and the close of the day before).
-    """
-
-    at: datetime
-    open: float
-    high: float
-    low: float
-    close: float
-    volume_24h: float | None
-    market_cap: float | None
-
-
 def parse_market_chart(document: Any, *, now: datetime) -> MarketChart:
     """Read ``{"prices": [[ms, number], …], "market_caps": …, "total_volumes": …}``.
 
@@ -112,37 +95,9 @@ def parse_ohlc(document: Any, *, now: datetime) -> Answer[Candle]:
     return Answer(tuple(by_time[at] for at in sorted(by_time)), tuple(rejected))
 
 
-def bucket(points: Iterable[ChartPoint], interval: Interval) -> list[Slot]:
-    """Sort points into UTC slots of five minutes, an hour or a day; slots without a point are left out.
-
-    A slot that is not over yet holds what is known so far. ``MarketChart.points`` never holds the live
-    point, so it never passes for a completed sample here.
-    """
-    length = INTERVALS[interval]
-    grouped: dict[datetime, list[ChartPoint]] = {}
-    for point in sorted(points, key=lambda point: point.at):
-        grouped.setdefault(floor_time(point.at, length), []).append(point)
-    return [_slot(at, members) for at, members in grouped.items()]
-
-
 def floor_time(at: datetime, length: timedelta) -> datetime:
     """Return the start of the slot of ``length`` that holds ``at``, counted from 1970-01-01 00:00 UTC."""
     return _EPOCH + (at - _EPOCH) // length * length
-
-
-def _slot(at: datetime, members: Sequence[ChartPoint]) -> Slot:
-    prices = [point.price for point in members]
-    volumes = [point.volume_24h for point in members if point.volume_24h is not None]
-    caps = [point.market_cap for point in members if point.market_cap is not None]
-    return Slot(
-        at=at,
-        open=prices[0],
-        high=max(prices),
-        low=min(prices),
-        close=prices[-1],
-        volume_24h=volumes[-1] if volumes else None,
-        market_cap=caps[-1] if caps else None,
-    )
 
 
 def _is_live(point: ChartPoint, points: Sequence[ChartPoint], now: datetime) -> bool:

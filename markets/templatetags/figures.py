@@ -1,6 +1,5 @@
 """How prices, changes, quantities and times are written on every page."""
 
-import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,60 +9,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from markets.amounts import MINUS, UNKNOWN, Number, compact_text, finite, price_text, signed
+
 register = template.Library()
 
-UNKNOWN = "—"
-MINUS = "\u2212"
 ICON_HUES = 8
-COMPACT = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
-SIGNIFICANT_DIGITS = 4
-SCIENTIFIC_BELOW = 1e-12
-
-Number = int | float | Decimal
-
-
-def _number(value: Any) -> float | None:
-    """A finite float, or None for what is unknown; TypeError for what is no number."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise TypeError(f"{value!r} is not a number")
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _signed(number: float, text: str) -> str:
-    return f"{MINUS}{text}" if number < 0 else text
-
-
-def price_text(value: Number | None) -> str:
-    """A price in US dollars; below one dollar it keeps four significant digits."""
-    number = _number(value)
-    if number is None:
-        return UNKNOWN
-    size = abs(number)
-    if size >= 1 or size == 0:
-        return _signed(number, f"${size:,.2f}")
-    if size < SCIENTIFIC_BELOW:
-        return _signed(number, f"${size:.{SIGNIFICANT_DIGITS - 1}e}")
-    decimals = SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(size))
-    return _signed(number, f"${size:.{decimals}f}")
-
-
-def compact_text(value: Number | None) -> str:
-    """A large amount in US dollars with three significant digits: $1.23T."""
-    number = _number(value)
-    if number is None:
-        return UNKNOWN
-    size = abs(number)
-    for i, (unit, letter) in enumerate(COMPACT):
-        if size >= unit:
-            scaled = size / unit
-            decimals = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
-            if round(scaled, decimals) >= 1000 and i > 0:
-                return _signed(number, f"$1.00{COMPACT[i - 1][1]}")
-            return _signed(number, f"${scaled:,.{decimals}f}{letter}")
-    return price_text(value)
 
 
 @register.filter
@@ -81,7 +31,7 @@ def compact_usd(value: Number | None) -> str:
 @register.filter
 def percent(value: Number | None) -> str | SafeString:
     """A change given in per cent, with its sign, an arrow, and the word for screen readers."""
-    number = _number(value)
+    number = finite(value)
     if number is None:
         return UNKNOWN
     rounded = round(number, 2)
@@ -103,14 +53,14 @@ def percent(value: Number | None) -> str | SafeString:
 @register.filter
 def share(value: Number | None, decimals: int = 0) -> str:
     """A fraction as per cent: 0.783 → 78%."""
-    number = _number(value)
+    number = finite(value)
     return UNKNOWN if number is None else f"{number * 100:.{decimals}f}%"
 
 
 @register.filter
 def signed_share(value: Number | None) -> str:
     """A fraction as signed per cent: 0.0031 → +0.31%."""
-    number = _number(value)
+    number = finite(value)
     if number is None:
         return UNKNOWN
     text = f"{abs(number) * 100:.2f}%"
@@ -136,8 +86,8 @@ def quantity(value: Number | None) -> str:
 @register.filter
 def whole(value: Number | None) -> str:
     """A large count without decimals: 19,712,345."""
-    number = _number(value)
-    return UNKNOWN if number is None else _signed(number, f"{abs(number):,.0f}")
+    number = finite(value)
+    return UNKNOWN if number is None else signed(number, f"{abs(number):,.0f}")
 
 
 @register.filter

@@ -218,7 +218,7 @@ class TestCoin:
         Cryptocurrency.objects.update(price_at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
         assert ask("cryptocurrencies/bitcoin/")["as_of"] == "2026-03-01T12:30:00Z"
 
-    @pytest.mark.parametrize("coin", ["nonesuch", "BTC", "btc", "x" * 500, "%00", "a%27b", "..%2f"])
+    @pytest.mark.parametrize("coin", ["nonesuch", "BTC", "btc", "x" * 500, "%00", "a%27b"])
     def test_it_answers_404_for_an_unknown_coin(self, coin: str) -> None:
         assert error_code(f"cryptocurrencies/{coin}/", status=404) == "not_found"
 

@@ -71,10 +71,10 @@ class TestSeries:
         assert ask(PRICES, start="2026-03-02", end="2026-03-05")["interval"] == "1h"
 
     def test_it_takes_a_range_up_to_now(self, bitcoin: Cryptocurrency) -> None:
-        today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        add(bitcoin, "1d", today - 20 * DAY, [1.0] * 20)
-        assert ask(PRICES, range="7d", interval="1d")["total_points"] == 7 - (timezone.now() == today)
-        assert ask(PRICES, range="all")["total_points"] == 20
+        add(bitcoin, "1h", timezone.now() - 10 * DAY + HOUR / 2, [1.0] * 239)
+        assert ask(PRICES, range="7d", interval="1h")["total_points"] == 167
+        assert ask(PRICES, interval="1h")["total_points"] == 167
+        assert ask(PRICES, range="all", interval="1h")["total_points"] == 239
 
     def test_it_thins_to_max_points_and_keeps_the_extremes(self, bitcoin: Cryptocurrency) -> None:
         closes = [100.0 + i % 13 for i in range(900)]
@@ -187,6 +187,7 @@ class TestLatest:
             ({"ids": ""}, ("ids", "blank")),
             ({"ids": "bitcoin,nonesuch"}, ("ids", "unknown_coin")),
             ({"ids": "bitcoin,"}, ("ids", "empty_id")),
+            ({"ids": "bit\x00coin"}, ("ids", "null_characters_not_allowed")),
         ],
     )
     def test_it_refuses_bad_parameters(

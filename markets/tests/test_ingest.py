@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from pytest_django import DjangoAssertNumQueries
 
-from markets.ingest import Slot, closed_slots, slot_start, tick_slot, write_rows, write_slots
+from markets.coingecko.series import floor_time
+from markets.ingest import Slot, closed_slots, tick_slot, write_rows, write_slots
 from markets.models import Cryptocurrency, Interval, PriceData
 from markets.rollup import roll_up
 
@@ -72,7 +73,7 @@ def test_it_sorts_points_and_floors_jittered_stamps() -> None:
 def test_it_puts_a_tick_into_its_five_minutes() -> None:
     made = tick_slot(Point(MIDNIGHT + timedelta(minutes=9, seconds=59), 3.0))
     assert (made.at, made.open, made.close) == (MIDNIGHT + timedelta(minutes=5), 3.0, 3.0)
-    assert slot_start(MIDNIGHT + timedelta(hours=23, minutes=59), timedelta(days=1)) == MIDNIGHT
+    assert floor_time(MIDNIGHT + timedelta(hours=23, minutes=59), timedelta(days=1)) == MIDNIGHT
 
 
 def test_it_stores_a_slot_once_however_often_it_is_written(coin: Cryptocurrency) -> None:

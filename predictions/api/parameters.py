@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from cryptopredict.rest.pagination import Cursor, PageNumbers
 from cryptopredict.rest.query import QuerySerializer
@@ -15,8 +16,8 @@ from predictions.models import Prediction, TrainedModel
 class CoinParameter(serializers.CharField):
     """The id of a coin; read as the coin."""
 
-    def to_internal_value(self, data: Any) -> Cryptocurrency:  # type: ignore[override]
-        coingecko_id = super().to_internal_value(data)
+    def run_validation(self, data: Any = empty) -> Cryptocurrency:
+        coingecko_id = super().run_validation(data)
         coin = Cryptocurrency.objects.filter(coingecko_id=coingecko_id).first()
         if coin is None:
             raise serializers.ValidationError(f"There is no coin {coingecko_id}.", code="unknown_coin")
@@ -26,8 +27,8 @@ class CoinParameter(serializers.CharField):
 class ModelParameter(serializers.CharField):
     """The version of a model; read as the model."""
 
-    def to_internal_value(self, data: Any) -> TrainedModel:  # type: ignore[override]
-        version = super().to_internal_value(data)
+    def run_validation(self, data: Any = empty) -> TrainedModel:
+        version = super().run_validation(data)
         model = TrainedModel.objects.filter(version=version).first()
         if model is None:
             raise serializers.ValidationError(f"There is no model {version}.", code="unknown_model")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from markets.coingecko.fields import Rejected
-from markets.coingecko.series import ChartPoint, bucket, parse_market_chart, parse_ohlc
+from markets.coingecko.series import parse_market_chart, parse_ohlc
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 4, 8, 14, 6, tzinfo=UTC)
@@ -35,8 +35,6 @@ def test_it_sets_the_live_point_of_a_daily_chart_apart() -> None:
     assert [point.at for point in read.points] == midnights(5)
     assert read.live is not None
     assert (read.live.at, read.live.price) == (NOW, 6.0)
-    assert len(bucket(read.points, "1d")) == 5
-    assert bucket(read.points, "1d")[-1].open == 5.0, "today's slot opens with the price at 00:00"
 
 
 def test_it_keeps_midnight_when_no_live_point_was_sent() -> None:
@@ -109,37 +107,6 @@ def test_it_joins_capitalisation_and_volume_by_time() -> None:
     assert read.rejected == ()
 
 
-def point(minute: float, price: float, cap: float | None = None, volume: float | None = None) -> ChartPoint:
-    return ChartPoint(datetime(2026, 4, 7, 23, 0, tzinfo=UTC) + timedelta(minutes=minute), price, cap, volume)
-
-
-def test_it_sorts_points_into_slots() -> None:
-    jittered = [point(4.99, 3, 30, 300), point(0.2, 2, 20, 200), point(2.5, 9), point(5, 1), point(61, 7)]
-    five_minutes = bucket(jittered, "5m")
-    assert [slot.at.minute for slot in five_minutes] == [0, 5, 0]
-    first = five_minutes[0]
-    assert (first.open, first.high, first.low, first.close) == (2, 9, 2, 3)
-    assert (first.market_cap, first.volume_24h) == (30, 300)
-    hours = bucket(jittered, "1h")
-    assert [(slot.at.hour, slot.open, slot.close) for slot in hours] == [(23, 2, 1), (0, 7, 7)]
-    days = bucket(jittered, "1d")
-    assert [(slot.at.day, slot.high, slot.low) for slot in days] == [(7, 9, 1), (8, 7, 7)]
-    assert bucket([], "1d") == []
-
-
-def test_it_uses_the_last_known_side_figures_of_a_slot() -> None:
-    (slot,) = bucket([point(0, 1, 10, 100), point(1, 2)], "5m")
-    assert (slot.market_cap, slot.volume_24h) == (10, 100)
-
-
-def test_it_gives_exactly_288_slots_to_each_utc_day() -> None:
-    start = datetime(2028, 2, 28, tzinfo=UTC)
-    points = [ChartPoint(start + timedelta(minutes=5 * index), 1.0, None, None) for index in range(3 * 288)]
-    slots = bucket(points, "5m")
-    for day in range(3):
-        assert sum(slot.at.date() == (start + day * DAY).date() for slot in slots) == 288
-
-
 def test_it_rejects_impossible_candles() -> None:
     stamp = ms(NOW)
     unsound = [[stamp + 1, 2, 1, 3, 2], [stamp + 2, 2, 3, 1, 4], [stamp + 3, 1, 1, 1], [None] * 5]
@@ -157,23 +124,21 @@ def test_it_reads_a_real_daily_chart(name: str, days: int, recorded: Callable[[s
     assert len(read.points) == days == len(body["prices"]) - 1
     assert read.live is not None
     assert read.live.at == datetime(2026, 4, 7, 14, 6, 10, tzinfo=UTC)
-    slots = bucket(read.points, "1d")
-    assert [slot.at for slot in slots] == [point.at for point in read.points]
-    assert {after.at - before.at for before, after in pairwise(slots)} == {DAY}
+    assert {after.at - before.at for before, after in pairwise(read.points)} == {DAY}
     assert read.rejected == ()
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("name", "length", "seconds"),
+    "name",
     [
-        ("gets_minutely_historical_prices_for_one_coin", "5m", 300),
-        ("gets_minutely_historical_prices_for_one_coin.1", "5m", 300),
-        ("gets_hourly_historical_prices_for_one_coin", "1h", 3600),
-        ("gets_daily_historical_prices_for_one_coin", "1d", 86400),
+        "gets_minutely_historical_prices_for_one_coin",
+        "gets_minutely_historical_prices_for_one_coin.1",
+        "gets_hourly_historical_prices_for_one_coin",
+        "gets_daily_historical_prices_for_one_coin",
     ],
 )
-def test_it_reads_a_real_jittered_chart(name: str, length: Any, seconds: int, recorded: Callable[[str], Any]) -> None:
+def test_it_reads_a_real_jittered_chart(name: str, recorded: Callable[[str], Any]) -> None:
     capture = recorded(f"recorded/ruby_vcr_2021/{name}.json")
     now = datetime.strptime(capture["recorded_at"], "%a, %d %b %Y %H:%M:%S %Z").replace(tzinfo=UTC)
     read = parse_market_chart(capture["body"], now=now)
@@ -182,5 +147,4 @@ def test_it_reads_a_real_jittered_chart(name: str, length: Any, seconds: int, re
     assert (ms(read.live.at), read.live.price) == (sent[-1][0], sent[-1][1])
     assert len(read.points) == len(sent) - 1
     assert [point.at for point in read.points] == sorted(point.at for point in read.points)
-    assert len(bucket(read.points, length)) == len({stamp // (seconds * 1000) for stamp, _ in sent[:-1]})
     assert read.rejected == ()
