@@ -1,6 +1,8 @@
 """What people type on the account pages."""
 
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -94,7 +96,7 @@ class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # tak
     def clean(self) -> dict[str, Any]:
         self.validate_passwords()
         user = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
-        self.validate_password_for_user(user)
+        self.validate_password_for_user(user, "password1")
         return self.cleaned_data
 
     def register(self) -> None:
@@ -102,12 +104,18 @@ class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # tak
         services.register_user(email=data["email"], password=data["password1"], name=data["name"])
 
 
+@cache
+def time_zones() -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
+
+
 class ProfileForm(forms.ModelForm[User]):
+    time_zone = forms.ChoiceField(choices=time_zones)
+
     class Meta:
         model = User
         fields = ("name", "language", "currency", "time_zone", "theme")
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}  # noqa: RUF012
-        help_texts = {"time_zone": "A name such as Europe/Berlin."}  # noqa: RUF012
 
 
 class OwnPasswordMixin(forms.Form):
@@ -140,6 +148,9 @@ class OwnPasswordChangeForm(OwnPasswordMixin, PasswordChangeForm):
         self.fields["old_password"].label = "Your password now"
         self.fields["new_password2"].label = "New password again"
         self.fields["new_password2"].help_text = ""
+
+    def validate_password_for_user(self, user: Any, password_field_name: str = "new_password1") -> None:
+        super().validate_password_for_user(user, "new_password1")  # the rules stand beside this field
 
     def clean_old_password(self) -> str:
         return self.check_own_password(self.cleaned_data["old_password"])

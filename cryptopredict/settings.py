@@ -258,7 +258,15 @@ else:
 
 CELERY_BROKER_URL = REDIS_URL or "disk://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
-    {"visibility_timeout": 3600, "socket_timeout": 5, "socket_connect_timeout": 2}
+    {
+        # A job whose worker vanished is delivered again after this long; it must exceed the hard time limit.
+        "visibility_timeout": env_int("REDIS_VISIBILITY_SECONDS", 2000),
+        "unacked_restore_interval": 5,  # seconds between looks for such jobs,
+        "unacked_restore_throttle": 1,  # each of which is a real one
+        "unacked_mutex_expire": 30,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+    }
     if REDIS_URL
     else {"folder": str(BROKER_DIR)}
 )
@@ -269,6 +277,7 @@ CELERY_TASK_IGNORE_RESULT = True  # what a job did stands in the database: SyncR
 CELERY_RESULT_EXPIRES = None
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_LOST_WAIT = 3.0
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = bool(REDIS_URL)  # the broker on disk has no broadcast

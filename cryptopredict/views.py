@@ -9,7 +9,9 @@ from django.template.loader import get_template
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from cryptopredict.operations.health import beat_problem, workers_problem
 from cryptopredict.operations.models import TaskRun
+from cryptopredict.schedule import SCHEDULE
 from markets.models import Cryptocurrency, SyncRun
 from markets.services import data_source, market_freshness
 from predictions.models import Prediction, TrainedModel
@@ -22,14 +24,15 @@ THEME_COOKIE_SECONDS = 365 * 86_400
 def status(request: HttpRequest) -> HttpResponse:
     """Age of the data, the last syncs, the jobs' health, and what forecasts there are."""
     newest = TaskRun.objects.values("name").order_by("name").annotate(newest=Max("pk")).values("newest")
-    syncs = list(SyncRun.objects.order_by("-started_at", "-id")[:RUNS_SHOWN])
+    runs = {run.name: run for run in TaskRun.objects.filter(pk__in=newest)}
     prices = SyncRun.objects.finished().filter(kind=SyncRun.Kind.PRICES)
     context = {
         "freshness": market_freshness(),
         "data_source": data_source(),
-        "syncs": syncs,
+        "syncs": SyncRun.objects.order_by("-started_at", "-id")[:RUNS_SHOWN],
         "upstream": prices.order_by("-started_at", "-id").first(),
-        "jobs": TaskRun.objects.filter(pk__in=newest).order_by("name"),
+        "jobs": [(entry, runs.get(entry.task)) for entry in SCHEDULE],
+        "job_problems": [problem for problem in (beat_problem(), workers_problem()) if problem],
         "tracked": Cryptocurrency.objects.tracked().count(),
         "model": TrainedModel.objects.serving(),
         "forecasts": Prediction.objects.aggregate(

@@ -166,7 +166,14 @@ def _volume_trace(drawn: PriceSeries | Candles, ends: Sequence[datetime]) -> dic
 
 def _layout(view: ChartView, closes: Sequence[float]) -> dict[str, Any]:
     return base_layout() | {
-        "xaxis": {"type": "date", "rangeslider": {"visible": False}, "showgrid": False, "anchor": "y2"},
+        "xaxis": {
+            "type": "date",
+            "rangeslider": {"visible": False},
+            "showgrid": False,
+            "anchor": "y2",
+            "nticks": 7,
+            "tickangle": 0,
+        },
         "yaxis": {
             "type": view.scale,
             "side": "right",

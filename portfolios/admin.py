@@ -30,7 +30,7 @@ class PortfolioAdmin(admin.ModelAdmin[Portfolio]):
 
     @admin.display(description="Transactions", ordering="transaction_count")
     def transaction_count(self, portfolio: Portfolio) -> int:
-        return portfolio.transaction_count  # type: ignore[attr-defined,no-any-return]
+        return portfolio.transaction_count  # type: ignore[attr-defined]
 
 
 class TransactionAdminForm(forms.ModelForm[Transaction]):

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from markets.models import Cryptocurrency
 from portfolios.models import Transaction
+from portfolios.valuation import decimal_text
 
 MOMENT_FORMAT = "%Y-%m-%dT%H:%M:%S"  # what a datetime-local input sends and shows
 NAMED_IN_ERROR = 5
@@ -29,10 +30,7 @@ class ExactDecimalField(forms.DecimalField):
         super().__init__(max_digits=38, decimal_places=18, **options)
 
     def prepare_value(self, value: Any) -> Any:
-        if not isinstance(value, Decimal) or not value.is_finite():
-            return value
-        text = f"{value:f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
+        return decimal_text(value) if isinstance(value, Decimal) else value
 
 
 class CoinField(forms.CharField):

@@ -13,7 +13,7 @@ from django.utils import timezone
 from markets.models import Cryptocurrency
 from portfolios.models import Portfolio, Transaction, WatchlistItem
 from portfolios.pricing import entry_of
-from portfolios.valuation import MONEY_STEP, Oversold, decimal_price, replay
+from portfolios.valuation import MONEY_STEP, Oversold, decimal_price, decimal_text, replay
 
 MAX_PORTFOLIOS = 100
 MAX_TRANSACTIONS = 10_000
@@ -235,7 +235,7 @@ def _fault_of_digits(number: Decimal | None) -> ValidationError | None:
     return ValidationError(f"At most {SIGNIFICANT_DIGITS} significant digits can be kept.", code="max_digits")
 
 
-def _fault_of_moment(moment: datetime) -> ValidationError | None:
+def _fault_of_moment(moment: Any) -> ValidationError | None:
     if not isinstance(moment, datetime):
         return None
     if moment > timezone.now():
@@ -252,13 +252,8 @@ def _check_ledger(portfolio: Portfolio, coins: set[int], *, field: str | None) -
         replay(entry_of(row, row.coin.coingecko_id) for row in rows)
     except Oversold as fault:
         message = (
-            f"{_plain(fault.wanted)} {fault.coin} would go out on {fault.at:%Y-%m-%d at %H:%M:%S} UTC, "
-            f"when only {_plain(fault.held)} would be held."
+            f"{decimal_text(fault.wanted)} {fault.coin} would go out on {fault.at:%Y-%m-%d at %H:%M:%S} UTC, "
+            f"when only {decimal_text(fault.held)} would be held."
         )
         refusal = ValidationError(message, code="oversold")
         raise (ValidationError({field: refusal}) if field else refusal) from fault
-
-
-def _plain(quantity: Decimal) -> str:
-    text = f"{quantity:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -33,7 +33,7 @@ class Oversold(Exception):
     """At the instant `at` the ledger takes out `wanted` of a coin of which only `held` is there."""
 
     def __init__(self, coin: str, at: datetime, held: Decimal, wanted: Decimal) -> None:
-        super().__init__(f"{wanted:f} {coin} go out at {at.isoformat()}, but only {held:f} are held then.")
+        super().__init__(f"{wanted} {coin} go out at {at.isoformat()}, but only {held} are held then.")
         self.coin = coin
         self.at = at
         self.held = held
@@ -172,6 +172,12 @@ def decimal_price(price_usd: float) -> Decimal:
     if not price.is_finite() or price <= 0:
         raise ValueError(f"{price_usd!r} is not a price.")
     return price
+
+
+def decimal_text(number: Decimal) -> str:
+    """All digits of a number, without an exponent and without needless zeros."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def replay(entries: Iterable[Entry]) -> dict[str, Position]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -44,7 +45,7 @@ def own_page(view: Page) -> Page:
 @require_safe
 @own_page
 def dashboard(request: HttpRequest) -> HttpResponse:
-    return render(request, "portfolios/dashboard.html", {"dashboard": dashboard_for(request.user)})
+    return render(request, "portfolios/dashboard.html", {"dashboard": dashboard_for(signed_in(request))})
 
 
 @require_safe
@@ -67,7 +68,7 @@ def portfolio(request: HttpRequest, pk: int) -> HttpResponse:
 @own_page
 def portfolio_create(request: HttpRequest) -> HttpResponse:
     form = PortfolioForm(request.POST if request.method == "POST" else None)
-    made = attempt(form, lambda: services.create_portfolio(owner=request.user, **form.cleaned_data))
+    made = attempt(form, lambda: services.create_portfolio(owner=signed_in(request), **form.cleaned_data))
     if made is not None:
         messages.success(request, f"{made.name} was created. Add its first transaction.")
         return redirect("portfolio", made.pk)
@@ -142,7 +143,7 @@ def watch(request: HttpRequest, coingecko_id: str) -> HttpResponse:
         raise Http404
     coin = get_object_or_404(Cryptocurrency, coingecko_id=coingecko_id)
     try:
-        services.toggle_watch(user=request.user, coin=coin)
+        services.toggle_watch(user=signed_in(request), coin=coin)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     back = request.POST.get("next", "")
@@ -150,6 +151,11 @@ def watch(request: HttpRequest, coingecko_id: str) -> HttpResponse:
         back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return redirect(back if is_ours else "dashboard")
+
+
+def signed_in(request: HttpRequest) -> AbstractBaseUser:
+    """The request's user, whom `own_page` has let in."""
+    return cast(AbstractBaseUser, request.user)
 
 
 def own_portfolio(request: HttpRequest, pk: int) -> Portfolio:

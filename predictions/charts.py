@@ -174,7 +174,7 @@ def forecast_figure(prediction: Prediction, issue: Sequence[Prediction]) -> Figu
     if prediction.actual_price is not None:
         traces += _past_traces([prediction])
     layout = base_layout() | {
-        "xaxis": {"type": "date", "showgrid": False},
+        "xaxis": {"type": "date", "showgrid": False, "nticks": 7, "tickangle": 0},
         "yaxis": {
             "side": "right",
             "tickprefix": "$",

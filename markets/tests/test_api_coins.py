@@ -1,10 +1,12 @@
 """The API of the market list, search, movers and single coins."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from markets.api import serializers
 from markets.models import Cryptocurrency
@@ -18,6 +20,11 @@ def add(coingecko_id: str, rank: int | None = None, **columns: object) -> Crypto
     if "price_usd" in values:
         values.setdefault("price_at", timezone.now())
     return Cryptocurrency.objects.create(coingecko_id=coingecko_id, **values)
+
+
+@pytest.fixture(autouse=True)
+def _sample_market(settings: Settings) -> None:
+    settings.MARKET = "sample"
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ class TestList:
             ({"page": 2, "page_size": 3}, ["priceless"]),
         ],
     )
-    def test_it_filters_orders_and_pages(self, parameters: dict[str, object], expected: list[str]) -> None:
+    def test_it_filters_orders_and_pages(self, parameters: dict[str, Any], expected: list[str]) -> None:
         assert ids(ask("cryptocurrencies/", **parameters)) == expected
 
     @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ class TestList:
             ({"page_size": 251}, ("page_size", "max_value")),
         ],
     )
-    def test_it_refuses_bad_parameters(self, parameters: dict[str, object], fault: tuple[str, str]) -> None:
+    def test_it_refuses_bad_parameters(self, parameters: dict[str, Any], fault: tuple[str, str]) -> None:
         assert faults("cryptocurrencies/", **parameters) == [fault]
 
     def test_it_names_every_fault_at_once(self) -> None:
@@ -157,7 +164,7 @@ class TestSearch:
             ({"q": "btc", "page": 1}, ("page", "unknown_parameter")),
         ],
     )
-    def test_it_refuses_bad_parameters(self, parameters: dict[str, object], fault: tuple[str, str]) -> None:
+    def test_it_refuses_bad_parameters(self, parameters: dict[str, Any], fault: tuple[str, str]) -> None:
         assert faults("cryptocurrencies/search/", **parameters) == [fault]
 
     def test_it_takes_at_most_three_queries(self) -> None:
@@ -195,7 +202,7 @@ class TestMovers:
             ({"min_volume_24h": -1}, ("min_volume_24h", "min_value")),
         ],
     )
-    def test_it_refuses_bad_parameters(self, parameters: dict[str, object], fault: tuple[str, str]) -> None:
+    def test_it_refuses_bad_parameters(self, parameters: dict[str, Any], fault: tuple[str, str]) -> None:
         assert faults("cryptocurrencies/movers/", **parameters) == [fault]
 
 

@@ -4,10 +4,12 @@ import csv
 import io
 import math
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from markets.api import serializers
 from markets.models import Cryptocurrency, Interval, PriceData
@@ -32,6 +34,11 @@ def add(coin: Cryptocurrency, interval: str, start: datetime, closes: list[float
     )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _sample_market(settings: Settings) -> None:
+    settings.MARKET = "sample"
+
+
 @pytest.fixture
 def bitcoin(db: None) -> Cryptocurrency:
     return Cryptocurrency.objects.create(
@@ -43,11 +50,11 @@ def iso(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def download(path: str, **parameters: object) -> tuple[list[dict[str, str]], dict[str, str]]:
+def download(path: str, **parameters: Any) -> tuple[list[dict[str, str]], dict[str, str]]:
     response = Client().get(f"{API}{path}", parameters, headers={"Accept": "text/csv"})
     assert response.status_code == 200
     assert response.streaming
-    text = b"".join(response.streaming_content).decode()
+    text = response.getvalue().decode()
     return list(csv.DictReader(io.StringIO(text))), dict(response.items())
 
 
@@ -116,7 +123,7 @@ class TestSeries:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, bitcoin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, bitcoin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         assert faults(PRICES, **parameters) == [fault]
 
@@ -157,7 +164,7 @@ class TestCandles:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, bitcoin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, bitcoin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         assert faults(f"{PRICES}candles/", **parameters) == [fault]
 
@@ -191,7 +198,7 @@ class TestLatest:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, bitcoin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, bitcoin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         assert faults("prices/latest/", **parameters) == [fault]
 
@@ -231,7 +238,7 @@ class TestAt:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, bitcoin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, bitcoin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         assert faults(f"{PRICES}at/", **parameters) == [fault]
 
@@ -261,7 +268,16 @@ class TestExport:
 
     def test_it_writes_the_column_names_when_there_are_no_rows(self, bitcoin: Cryptocurrency) -> None:
         response = Client().get(f"{API}{PRICES}export/")
-        assert b"".join(response.streaming_content).startswith(b"coin,interval,at,open,")
+        assert response.getvalue().startswith(b"coin,interval,at,open,")
+
+    def test_it_says_live_only_of_live_data(self, bitcoin: Cryptocurrency, settings: Settings) -> None:
+        add(bitcoin, "1d", START, [1.0])
+        for market, words in (("live", "live"), ("replay", "replayed data (sample data)")):
+            settings.MARKET = market
+            rows, headers = download(f"{PRICES}export/")
+            assert rows[0]["data_source"] == headers["X-Data-Source"] == words
+            assert ("sample-data" in headers["Content-Disposition"]) is (market != "live")
+            assert ask(f"{PRICES}latest/")["data_source"] == words
 
     def test_it_refuses_bad_parameters_in_json(self, bitcoin: Cryptocurrency) -> None:
         response = Client().get(f"{API}{PRICES}export/", {"interval": "auto"}, headers={"Accept": "text/csv"})

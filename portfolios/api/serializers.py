@@ -1,5 +1,6 @@
 """What the API says and takes about portfolios, transactions and watchlists."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -13,7 +14,7 @@ from markets.models import Cryptocurrency
 from markets.services import data_source
 from portfolios.models import Portfolio, Transaction, WatchlistItem
 from portfolios.pricing import Worth
-from portfolios.valuation import Holding
+from portfolios.valuation import Holding, decimal_text
 
 QUANTITY = "A decimal string, of at most 15 significant digits and 18 decimals."
 
@@ -34,14 +35,15 @@ class ExactField(serializers.DecimalField):
         super().__init__(max_digits=38, decimal_places=18, normalize_output=True, **options)
 
 
-class MoneyField(serializers.DecimalField):
-    """Computed US dollars: a decimal string, null when not known."""
+@extend_schema_field({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})
+class ComputedField(serializers.Field[Decimal, Any, str, Decimal]):
+    """A computed amount of coins or US dollars: a decimal string, null when not known."""
 
     def __init__(self, **options: Any) -> None:
-        # Sums of 10,000 products of two such numbers stay below 10^44.
-        super().__init__(
-            max_digits=62, decimal_places=18, normalize_output=True, read_only=True, allow_null=True, **options
-        )
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: Decimal) -> str:
+        return decimal_text(value)
 
 
 class TransactionSerializer(StrictMixin, serializers.ModelSerializer[Transaction]):
@@ -109,15 +111,15 @@ class HoldingSerializer(serializers.Serializer[Holding]):
     """One coin of a valuation."""
 
     coin = serializers.CharField()
-    quantity = MoneyField()
-    price_usd = MoneyField(source="price.usd", default=None)
+    quantity = ComputedField()
+    price_usd = ComputedField(source="price.usd", default=None)
     price_at = serializers.DateTimeField(source="price.at", default=None, allow_null=True, read_only=True)
-    value_usd = MoneyField()
-    cost_basis_usd = MoneyField()
-    unrealised_usd = MoneyField()
+    value_usd = ComputedField()
+    cost_basis_usd = ComputedField()
+    unrealised_usd = ComputedField()
     unrealised_percent = serializers.FloatField(allow_null=True)
-    realised_usd = MoneyField()
-    change_24h_usd = MoneyField()
+    realised_usd = ComputedField()
+    change_24h_usd = ComputedField()
     allocation = serializers.FloatField(
         allow_null=True, help_text="Share, 0 to 1, in the value of all priced holdings."
     )
@@ -134,18 +136,18 @@ class ValuationSerializer(serializers.Serializer[Worth]):
     is_stale = serializers.BooleanField(source="valuation.is_stale")
     data_source = serializers.SerializerMethodField()
     cost_method = serializers.SerializerMethodField()
-    value_usd = MoneyField(source="valuation.value_usd")
+    value_usd = ComputedField(source="valuation.value_usd")
     is_partial = serializers.BooleanField(
         source="valuation.is_partial", help_text="A holding without a price is missing in value_usd."
     )
-    cost_basis_usd = MoneyField(source="valuation.cost_basis_usd")
+    cost_basis_usd = ComputedField(source="valuation.cost_basis_usd")
     is_cost_partial = serializers.BooleanField(
         source="valuation.is_cost_partial", help_text="Something of unknown cost is missing in the results."
     )
-    unrealised_usd = MoneyField(source="valuation.unrealised_usd")
+    unrealised_usd = ComputedField(source="valuation.unrealised_usd")
     unrealised_percent = serializers.FloatField(source="valuation.unrealised_percent", allow_null=True)
-    realised_usd = MoneyField(source="valuation.realised_usd")
-    change_24h_usd = MoneyField(source="valuation.change_24h_usd")
+    realised_usd = ComputedField(source="valuation.realised_usd")
+    change_24h_usd = ComputedField(source="valuation.change_24h_usd")
     change_24h_percent = serializers.FloatField(source="valuation.change_24h_percent", allow_null=True)
     holdings = HoldingSerializer(source="valuation.holdings", many=True)
     closed = HoldingSerializer(

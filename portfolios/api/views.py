@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -61,7 +62,7 @@ class PortfoliosView(IdempotentMixin, ListQueryMixin, generics.ListCreateAPIView
         return Portfolio.objects.for_user(self.request.user)
 
     def perform_create(self, serializer: BaseSerializer[Portfolio]) -> None:
-        serializer.instance = services.create_portfolio(owner=self.request.user, **serializer.validated_data)
+        serializer.instance = services.create_portfolio(owner=signed_in(self.request), **serializer.validated_data)
 
 
 @extend_schema(tags=["portfolios"], parameters=[PORTFOLIO_ID])
@@ -145,7 +146,7 @@ class WatchlistView(ListQueryMixin, generics.ListAPIView[WatchlistItem]):
     serializer_class = WatchedSerializer
 
     def get_queryset(self) -> QuerySet[WatchlistItem]:
-        return WatchlistItem.objects.filter(user_id=self.request.user.pk).select_related("coin")
+        return WatchlistItem.objects.filter(user_id=signed_in(self.request).pk).select_related("coin")
 
 
 class WatchedView(StrictQueryMixin):
@@ -159,15 +160,20 @@ class WatchedView(StrictQueryMixin):
     )
     def put(self, request: Request, coin_id: str) -> Response:
         """Watches the coin: 201 when it is new on the list, 200 when it was there."""
-        item, is_new = services.watch_coin(user=request.user, coin=find_coin(coin_id))
+        item, is_new = services.watch_coin(user=signed_in(request), coin=find_coin(coin_id))
         code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
         return Response(WatchedSerializer(item).data, status=code)
 
     @extend_schema(tags=["watchlist"], parameters=[COIN_ID], responses={204: None})
     def delete(self, request: Request, coin_id: str) -> Response:
         """Stops watching the coin; 204 also when it was not watched."""
-        services.unwatch_coin(user=request.user, coin=find_coin(coin_id))
+        services.unwatch_coin(user=signed_in(request), coin=find_coin(coin_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def signed_in(request: Request) -> AbstractBaseUser:
+    """The request's user, whom the default permission has let in."""
+    return cast(AbstractBaseUser, request.user)
 
 
 def find_coin(coin_id: str) -> Cryptocurrency:

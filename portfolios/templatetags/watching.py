@@ -1,4 +1,4 @@
-"""The star that puts a coin on the visitor's watchlist, for any page that shows coins."""
+"""The star that puts a coin on the visitor's watchlist, and the way from a coin into a portfolio."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django import template
 from django.contrib.auth.models import AnonymousUser
 
 from markets.models import Cryptocurrency
-from portfolios.models import WatchlistItem
+from portfolios.models import Portfolio, WatchlistItem
 
 register = template.Library()
 
@@ -17,7 +17,7 @@ def watched_coins(context: dict[str, Any]) -> set[int]:
     user = context.get("user") or AnonymousUser()
     if not user.is_authenticated:
         return set()
-    return set(WatchlistItem.objects.filter(user=user).values_list("coin_id", flat=True))
+    return set(WatchlistItem.objects.filter(user_id=user.pk).values_list("coin_id", flat=True))
 
 
 @register.inclusion_tag("includes/star.html", takes_context=True)
@@ -30,3 +30,9 @@ def watch_star(context: dict[str, Any], coin: Cryptocurrency, watched: set[int])
         "request": context.get("request"),
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.simple_tag(takes_context=True)
+def own_portfolios(context: dict[str, Any]) -> list[Portfolio]:
+    """The visitor's portfolios, for links that add a coin to one of them."""
+    return list(Portfolio.objects.for_user(context.get("user") or AnonymousUser()))

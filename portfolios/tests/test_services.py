@@ -1,9 +1,10 @@
 """Changes of ledgers, portfolios and watchlists: each is whole or is refused and leaves nothing."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_it_keeps_what_was_entered_exactly(book: Book, ago: Ago) -> None:
 @pytest.mark.parametrize("kind", ["sell", "transfer_out", "fee"])
 def test_it_refuses_to_take_out_more_than_is_held(book: Book, kind: str) -> None:
     book("buy", "1", 2)
-    assert refused(lambda: book(kind, "1.000000000000001", 1)) == {"quantity": ["oversold"]}
+    assert refused(lambda: book(kind, "1.00000000000001", 1)) == {"quantity": ["oversold"]}
     book(kind, "1", 1)
 
 
@@ -95,7 +96,7 @@ def test_it_does_not_let_one_coin_cover_another_nor_one_portfolio_another(
     book("buy", "2", 9)
     other = services.create_portfolio(owner=alice, name="Other")
     assert refused(lambda: book("sell", "1", 1, coin=ether)) == {"quantity": ["oversold"]}
-    sell = {"coin": bitcoin, "kind": "sell", "quantity": Decimal(1), "unit_price_usd": Decimal(1)}
+    sell: dict[str, Any] = {"coin": bitcoin, "kind": "sell", "quantity": Decimal(1), "unit_price_usd": Decimal(1)}
     assert refused(lambda: services.add_transaction(portfolio=other, occurred_at=ago(1), **sell)) == {
         "quantity": ["oversold"]
     }
@@ -227,7 +228,7 @@ def test_it_watches_a_coin_once_and_only_so_many(
     assert WatchlistItem.objects.count() == 1
 
 
-def at_once(actions: list[Callable[[], Any]]) -> list[str]:
+def at_once(actions: Sequence[Callable[[], Any]]) -> list[str]:
     """Runs all at the same moment, each on a connection of its own; what became of each."""
     gate = threading.Barrier(len(actions))
     outcomes: list[str] = []
@@ -273,7 +274,7 @@ def test_it_counts_portfolios_right_when_many_are_created_at_the_same_moment(
 ) -> None:
     monkeypatch.setattr(services, "MAX_PORTFOLIOS", 3)
     alice = User.objects.create_user("alice@example.org", PASSWORD)
-    actions = [lambda n=n: services.create_portfolio(owner=alice, name=f"P{n}") for n in range(8)]
+    actions = [partial(services.create_portfolio, owner=alice, name=f"P{n}") for n in range(8)]
     assert at_once(actions) == ["done"] * 3 + ["limit"] * 5
     assert Portfolio.objects.count() == 3
 

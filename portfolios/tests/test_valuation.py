@@ -89,7 +89,7 @@ def test_it_leaves_what_has_no_price_unknown_and_marks_the_total_partial() -> No
     entries = [entry("buy", "1", "10"), entry("buy", "5", "2", coin="obscure")]
     worth = value(entries, bitcoin=price("30"))
     known, unknown = worth.holdings
-    assert (known.coin, known.value_usd, known.allocation) == ("bitcoin", 30, 1.0)
+    assert (known.coin, known.value_usd, known.allocation) == ("bitcoin", Decimal(30), 1.0)
     assert (unknown.value_usd, unknown.unrealised_usd, unknown.allocation) == (None, None, None)
     assert worth.value_usd == 30
     assert worth.unrealised_usd == 20
@@ -109,7 +109,7 @@ def test_it_does_not_call_an_unknown_total_zero() -> None:
 
 def test_it_values_an_empty_ledger_at_zero_and_knows_it() -> None:
     worth = value([])
-    assert (worth.value_usd, worth.realised_usd, worth.change_24h_usd) == (0, 0, 0)
+    assert (worth.value_usd, worth.realised_usd, worth.change_24h_usd) == (Decimal(0),) * 3
     assert not worth.is_partial
     assert not worth.is_stale
     assert worth.change_24h_percent is None
@@ -153,7 +153,7 @@ def test_it_ignores_what_happened_after_the_moment_it_values() -> None:
 def test_it_keeps_the_result_of_a_coin_that_is_held_no_more() -> None:
     worth = value([entry("buy", "1", "10"), entry("sell", "1", "15", day=1)])
     assert worth.holdings == []
-    assert [(one.coin, one.quantity, one.realised_usd) for one in worth.closed] == [("bitcoin", 0, 5)]
+    assert [(one.coin, one.quantity, one.realised_usd) for one in worth.closed] == [("bitcoin", Decimal(0), Decimal(5))]
     assert worth.realised_usd == 5
     assert not worth.is_partial
 
@@ -167,7 +167,7 @@ def test_it_refuses_to_take_out_more_than_is_held_at_that_moment(kind: str) -> N
     assert (fault.coin, fault.at, fault.held, fault.wanted) == (
         "bitcoin",
         START + timedelta(days=3),
-        1,
+        Decimal(1),
         Decimal("1.5"),
     )
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from predictions.forecasting import baselines
@@ -51,6 +50,8 @@ class BandNetwork:
 
     def __init__(self, onnx: bytes, recipe: Recipe, *, threads: int = 1) -> None:
         """ArtifactError unless ONNX Runtime opens the graph and a probe gives finite, rising quantiles."""
+        import onnxruntime  # 40 MB: only where a model is opened
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

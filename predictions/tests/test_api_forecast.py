@@ -1,7 +1,10 @@
 """The API of a coin's newest forecast, and of the models behind it."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from markets.models import Cryptocurrency
 from markets.tests.api import API, ask, assert_documented, count_queries, error_code, faults
@@ -11,6 +14,11 @@ from predictions.models import ForecastRefusal, TrainedModel
 from predictions.tests.ledger import make_coin, make_fan, make_ledger, make_model
 
 FORECAST = "cryptocurrencies/bitcoin/forecast/"
+
+
+@pytest.fixture(autouse=True)
+def _sample_market(settings: Settings) -> None:
+    settings.MARKET = "sample"
 
 
 @pytest.fixture
@@ -40,6 +48,12 @@ class TestForecast:
         answer = ask(FORECAST)
         assert answer["as_of"] == predictions[0].cutoff_at.isoformat().replace("+00:00", "Z")
         assert (answer["is_stale"], answer["data_source"], answer["model"]) == (False, "sample data", "lstm-1")
+
+    def test_it_never_calls_a_forecast_from_sample_data_live(self, coin: Cryptocurrency, settings: Settings) -> None:
+        prediction = make_fan(coin, make_model())[0]
+        settings.MARKET = "live"
+        assert ask(FORECAST)["data_source"] == "sample data"
+        assert ask(f"predictions/{prediction.pk}/")["data_source"] == "sample data"
 
     def test_it_calls_an_old_forecast_stale(self, coin: Cryptocurrency) -> None:
         make_ledger(coin, make_model(), dates=1)
@@ -77,7 +91,7 @@ class TestForecast:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, coin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, coin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         assert faults(FORECAST, **parameters) == [fault]
 

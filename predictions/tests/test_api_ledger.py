@@ -5,9 +5,11 @@ import hashlib
 import io
 import json
 import math
+from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 
 from markets.models import Cryptocurrency
 from markets.tests.api import API, ask, assert_documented, count_queries, error_code, faults
@@ -15,6 +17,11 @@ from predictions.api import serializers
 from predictions.forecasting.quantiles import LEVELS, level_name
 from predictions.models import Prediction, TrainedModel
 from predictions.tests.ledger import make_coin, make_ledger, make_model
+
+
+@pytest.fixture(autouse=True)
+def _sample_market(settings: Settings) -> None:
+    settings.MARKET = "sample"
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def sequences(answer: dict[str, list[dict[str, dict[str, int]]]]) -> list[int]:
     return [row["chain"]["sequence"] for row in answer["results"]]
 
 
-def walk(path: str, **parameters: object) -> list[int]:
+def walk(path: str, **parameters: Any) -> list[int]:
     """The sequence numbers of every page, by its `next` links."""
     answer = ask(path, **parameters)
     found = sequences(answer)
@@ -82,7 +89,7 @@ class TestLedger:
         ],
     )
     def test_it_filters(
-        self, coin: Cryptocurrency, model: TrainedModel, parameters: dict[str, object], expected: list[int]
+        self, coin: Cryptocurrency, model: TrainedModel, parameters: dict[str, Any], expected: list[int]
     ) -> None:
         make_ledger(coin, model, dates=4, scored=2)
         make_ledger(make_coin("ethereum"), make_model("lstm-2", "retired"), dates=2, horizon_days=7)
@@ -106,7 +113,7 @@ class TestLedger:
         ],
     )
     def test_it_refuses_bad_parameters(
-        self, coin: Cryptocurrency, parameters: dict[str, object], fault: tuple[str, str]
+        self, coin: Cryptocurrency, parameters: dict[str, Any], fault: tuple[str, str]
     ) -> None:
         make_coin("ethereum")
         assert faults("predictions/", **parameters) == [fault]
@@ -139,10 +146,10 @@ class TestPermalink:
         assert error_code(f"predictions/{number}/", status=404) == "not_found"
 
 
-def export(**parameters: object) -> list[dict[str, str]]:
+def export(**parameters: Any) -> list[dict[str, str]]:
     response = Client().get(f"{API}predictions/export/", parameters)
     assert (response.status_code, response["Content-Type"]) == (200, "text/csv; charset=utf-8")
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
 
 
 def quantiles_of(row: dict[str, str], prefix: str = "") -> list[float]:
@@ -180,7 +187,7 @@ class TestExport:
         previous = "0" * 64
         for row in export():
             texts = ("coin", "model", "headline", "label", "inputs_sha256", "previous_hash")
-            content: dict[str, object] = {name: row[name] for name in texts}
+            content: dict[str, Any] = {name: row[name] for name in texts}
             content |= {name: int(row[name]) for name in ("sequence", "horizon_days")}
             content |= {name: float(row[name]) for name in ("base_price", "multiplier_80", "multiplier_95")}
             content |= {name: row[name] == "true" for name in ("counts_as_evidence", "is_sample")}
@@ -220,7 +227,7 @@ class TestVerify:
 
     @pytest.mark.parametrize("change", [{"base_price": 101.0}, {"label": "beats_baseline"}])
     def test_it_finds_a_forecast_that_was_changed_behind_its_back(
-        self, coin: Cryptocurrency, model: TrainedModel, change: dict[str, object]
+        self, coin: Cryptocurrency, model: TrainedModel, change: dict[str, Any]
     ) -> None:
         make_ledger(coin, model, dates=5)
         Prediction.objects.filter(sequence=3).update(**change)
@@ -277,5 +284,5 @@ class TestTrackRecord:
             ({"year": 2026}, ("year", "unknown_parameter")),
         ],
     )
-    def test_it_refuses_bad_parameters(self, db: None, parameters: dict[str, object], fault: tuple[str, str]) -> None:
+    def test_it_refuses_bad_parameters(self, db: None, parameters: dict[str, Any], fault: tuple[str, str]) -> None:
         assert faults("predictions/track-record/", **parameters) == [fault]
