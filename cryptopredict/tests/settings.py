@@ -37,6 +37,7 @@ STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+(_folder / "static").mkdir()  # where collectstatic would have put its files
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if not os.environ.get("DATABASE_URL"):
     # A file, not memory: several threads of one test then see what SQLite's locks do in real life.

@@ -12,7 +12,7 @@ import json, sys
 import psutil
 from django.test import Client
 client = Client(SERVER_NAME="localhost")
-paths = ["/", "/track-record/", "/method/", "/status/", "/sign-in/", "/api/v1/cryptocurrencies/", "/api/v1/health/ready/"]
+paths = ["/", "/track-record/", "/method/", "/status/", "/sign-in/", "/api/v1/cryptocurrencies/"]
 statuses = {path: client.get(path).status_code for path in paths}
 loaded = [name for name in ("tensorflow", "keras", "tf2onnx") if name in sys.modules]
 print(json.dumps({"statuses": statuses, "loaded": loaded, "mb": psutil.Process().memory_info().rss / 1e6}))

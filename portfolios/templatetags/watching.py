@@ -14,8 +14,8 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def watched_coins(context: dict[str, Any]) -> set[int]:
     """The primary keys of the coins that the visitor watches, in one query."""
-    user = context.get("user") or AnonymousUser()
-    if not user.is_authenticated:
+    user = context.get("user")
+    if user is None or not user.is_authenticated:
         return set()
     return set(WatchlistItem.objects.filter(user_id=user.pk).values_list("coin_id", flat=True))
 

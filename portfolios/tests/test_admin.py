@@ -46,7 +46,7 @@ def test_it_lists_searches_and_opens_every_row(
 def test_it_adds_and_changes_a_transaction(staff: Client, savings: Portfolio, bitcoin: Cryptocurrency) -> None:
     assert staff.post(reverse("admin:portfolios_transaction_add"), typed(savings, bitcoin)).status_code == 302
     added = Transaction.objects.get()
-    assert (added.portfolio, added.quantity) == (savings, 1)
+    assert (added.portfolio, added.quantity) == (savings, Decimal(1))
     change = reverse("admin:portfolios_transaction_change", args=[added.pk])
     assert staff.post(change, typed(savings, bitcoin, quantity="2", note="fixed")).status_code == 302
     added.refresh_from_db()

@@ -92,8 +92,9 @@ def test_it_shows_due_forecasts_of_watched_and_of_held_coins_with_band_label_and
     savings: Portfolio,
     book: Callable[..., Transaction],
 ) -> None:
-    scored = {"state": "scored", "actual_price": 1.0, "scored_at": timezone.now(), "crps": 0.1}
-    forecast(ether, midnight - timedelta(days=1), 1, **scored, is_hit_80=False)
+    scores = dict.fromkeys(("crps", "crps_model", "crps_fhs", "crps_ewma", "interval_score_80"), 0.1)
+    outcome = {"state": "scored", "actual_price": 1.0, "scored_at": timezone.now(), "is_hit_95": False}
+    forecast(ether, midnight - timedelta(days=1), 1, **scores, **outcome, is_hit_80=False)
     forecast(bitcoin, midnight - timedelta(days=7), 7)
     pages = page_client(alice)
     assert "is due today" in pages.get(reverse("dashboard")).content.decode()

@@ -33,6 +33,13 @@ def test_it_gives_every_operation_its_errors_in_one_shape(document: dict[str, An
                 assert shape == {"$ref": "#/components/schemas/Error"}
 
 
+def test_it_tells_private_operations_from_public_ones(document: dict[str, Any]) -> None:
+    paths = document["paths"]
+    assert "403" in paths["/api/v1/private/"]["get"]["responses"]
+    assert "403" not in paths["/api/v1/ranges/"]["get"]["responses"]
+    assert paths["/api/v1/private/"]["get"]["security"] == [{"jwtAuth": []}]
+
+
 def test_it_lists_a_views_query_and_no_more(document: dict[str, Any]) -> None:
     def names(path: str) -> list[str]:
         return [parameter["name"] for parameter in document["paths"][path]["get"].get("parameters", [])]
