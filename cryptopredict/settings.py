@@ -238,7 +238,7 @@ REDIS_URL = env_text("REDIS_URL")
 SHARED_STATE_PATH = MARKET_DIR / "coingecko.sqlite3"  # limiter, breaker and budget, when there is no Redis
 BROKER_DIR = MARKET_DIR / "broker"
 if REDIS_URL:
-    CACHES = {
+    CACHES: dict[str, dict[str, object]] = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
@@ -250,7 +250,9 @@ else:
     CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-            "LOCATION": MARKET_DIR / "cache",
+            "LOCATION": str(MARKET_DIR / "cache"),
+            # Throttle counts and idempotency keys live here: too small a cache would drop them at random.
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
         }
     }
 
@@ -319,6 +321,7 @@ SIMPLE_JWT = {
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
+    "CHECK_REVOKE_TOKEN": True,  # a changed password ends the access tokens too
     "UPDATE_LAST_LOGIN": True,
     "USER_ID_FIELD": "id",
 }

@@ -93,17 +93,19 @@ def coin_chart(coin: Cryptocurrency, view: ChartView) -> CoinChart:
     span = RANGES[view.range]
     newest = coin.price_at or timezone.now()
     start = newest - span if span else None
+    drawn: Candles | PriceSeries
     if view.style == "candles":
         drawn = _candles(coin, view, start)
         price = _candle_trace(drawn)
         total, is_downsampled = len(drawn.at), False
         ends = drawn.at
     else:
-        drawn = price_series(coin, start=start, end=None, max_points=MAX_POINTS)
-        total, is_downsampled = drawn.total_points, drawn.is_downsampled
+        series = price_series(coin, start=start, end=None, max_points=MAX_POINTS)
+        drawn = series
+        total, is_downsampled = series.total_points, series.is_downsampled
         # A slot's close is the price at its end; the running slot ends now.
         ends = [min(at + Interval(drawn.interval).length, max(newest, at)) for at in drawn.at]
-        price = _line_trace(drawn, ends)
+        price = _line_trace(series, ends)
     rows = list(zip(drawn.at, drawn.open, drawn.high, drawn.low, drawn.close, drawn.volume_24h, strict=True))
     return CoinChart(
         figure={"data": [price, _volume_trace(drawn, ends)], "layout": _layout(view, drawn.close)},

@@ -23,6 +23,7 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
     quantiles = zip(
         LEVELS, found.quantiles, found.model_quantiles, found.fhs_quantiles, found.ewma_quantiles, strict=True
     )
+    siblings = list(issue.order_by("horizon_days"))
     context = {
         "prediction": found,
         "coin": found.coin,
@@ -30,7 +31,7 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
         "band_95": [found.quantiles[i] for i in BAND_95],
         "baseline_80": [found.fhs_quantiles[i] for i in BAND_80],
         "quantiles": list(quantiles),
-        "issue": list(issue.order_by("horizon_days")),
+        "issue": siblings,
         "previous": neighbours.get(found.sequence - 1),
         "next": neighbours.get(found.sequence + 1),
         "outcome_place": words.place_among(found.quantiles, found.actual_price)
@@ -39,7 +40,7 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
         "fhs_name": record.FHS_NAME,
         "ewma_name": record.EWMA_NAME,
     }
-    context["figure"] = charts.forecast_figure(found, context["issue"])
+    context["figure"] = charts.forecast_figure(found, siblings)
     return render(request, "predictions/forecast.html", context)
 
 

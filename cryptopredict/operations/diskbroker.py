@@ -145,6 +145,8 @@ class Spool:
 class QoS(virtual.QoS):
     """Keeps a claimed message's file until the message is acknowledged."""
 
+    channel: "Channel"
+
     def ack(self, delivery_tag: str) -> None:
         self.channel.finish(delivery_tag)
         super().ack(delivery_tag)

@@ -30,7 +30,7 @@ def create_staff_account() -> tuple[str, str] | None:
     if users.filter(is_staff=True).exists():
         return None
     password = secrets.token_urlsafe(12)
-    users.create_superuser(STAFF_EMAIL, password)  # type: ignore[attr-defined]
+    users.create_superuser(STAFF_EMAIL, password)
     return STAFF_EMAIL, password
 
 

@@ -13,7 +13,7 @@ class Quarantined(Exception):
     """A job that was taken up three times without coming to an end; it does not run again."""
 
 
-class Job(Task):  # type: ignore[misc]
+class Job(Task[Any, Any]):
     """The base class of all tasks.
 
     A broker delivers a job again when its worker died. A job that kills its worker would so be delivered for ever:
@@ -24,7 +24,7 @@ class Job(Task):  # type: ignore[misc]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self.request.called_directly and not self.request.is_eager:
-            deliveries = runs.record_delivery(self.request.id, self.name, args, kwargs)
+            deliveries = runs.record_delivery(str(self.request.id), self.name, args, kwargs)
             if deliveries > MAX_DELIVERIES:
                 raise Quarantined(
                     f"{self.name} ended its worker {MAX_DELIVERIES} times; it was not run again. "

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from celery import Task, shared_task
 
@@ -29,7 +30,7 @@ def fail() -> None:
 
 
 @shared_task(name="test.retry_twice", bind=True, max_retries=2)
-def retry_twice(self: Task, folder: str) -> None:
+def retry_twice(self: "Task[Any, Any]", folder: str) -> None:
     """Succeeds at its third try."""
     _append(Path(folder) / "started", f"try {self.request.retries}")
     if self.request.retries < 2:

@@ -6,10 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from kombu import Connection
+from kombu import Connection, Message
 
 import cryptopredict.celery  # noqa: F401  (gives disk:// its name)
 from cryptopredict.operations.diskbroker import Channel, Spool
@@ -105,12 +105,17 @@ def _take_all(folder: Path, owner: str) -> list[str]:
 class TestTransport:
     def channel(self, folder: Path) -> Channel:
         connection = Connection("disk://", transport_options={"folder": str(folder)})
-        channel: Channel = connection.channel()
+        channel = cast(Channel, connection.channel())
         channel.queue_declare("ingest")
         return channel
 
     def publish(self, channel: Channel, text: str) -> None:
         channel.basic_publish(channel.prepare_message(text), exchange="", routing_key="ingest")
+
+    def get(self, channel: Channel) -> Message:
+        found = channel.basic_get("ingest")
+        assert found is not None
+        return cast(Message, found)
 
     def files(self, folder: Path) -> list[str]:
         return [path.relative_to(folder).parts[0] for path in folder.rglob("*.json")]
@@ -119,7 +124,9 @@ class TestTransport:
         channel = self.channel(tmp_path)
         self.publish(channel, "work")
         got = channel.basic_get("ingest")
-        assert got.body == b"work"
+        assert got is not None
+        body: Any = got.body
+        assert body == b"work"
         assert self.files(tmp_path) == ["unacked"]
         got.ack()
         assert self.files(tmp_path) == []
@@ -127,9 +134,9 @@ class TestTransport:
     def test_it_queues_a_rejected_message_again_only_when_asked(self, tmp_path: Path) -> None:
         channel = self.channel(tmp_path)
         self.publish(channel, "work")
-        channel.basic_get("ingest").requeue()
+        self.get(channel).requeue()
         assert self.files(tmp_path) == ["ready"]
-        channel.basic_get("ingest").reject()
+        self.get(channel).reject()
         assert self.files(tmp_path) == []
 
     def test_it_puts_unacknowledged_messages_back_when_it_closes(self, tmp_path: Path) -> None:
