@@ -89,6 +89,7 @@ class TestSpool:
         with pytest.raises(ValueError, match="cannot name a queue"):
             spool.put(name, message("a"))
 
+    @pytest.mark.slow
     def test_it_gives_each_message_to_one_of_several_processes(self, spool: Spool, tmp_path: Path) -> None:
         for number in range(200):
             spool.put("ingest", message(str(number)))

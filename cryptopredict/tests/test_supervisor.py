@@ -12,6 +12,7 @@ import pytest
 from cryptopredict.operations.supervisor import GaveUp, Program, Supervisor
 from cryptopredict.tests.processes import wait_for
 
+pytestmark = pytest.mark.slow
 SLEEP = "import time; time.sleep(60)"
 DEAF = (
     "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (15, 3)]; "
