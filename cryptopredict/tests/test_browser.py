@@ -105,7 +105,7 @@ def test_it_takes_a_person_from_signing_up_to_the_value_of_a_purchase(page: "Pag
     page.get_by_label("Name").fill("Savings")
     page.locator("form.form button[type=submit]").click()
     page.get_by_role("link", name="Add transaction").first.click()
-    page.get_by_label("Kind").select_option("buy")
+    page.get_by_label("What happened").select_option("buy")
     page.get_by_label("Coin", exact=True).fill("bitcoin")
     page.get_by_label("Quantity").fill("-2")
     page.get_by_role("button", name="Add transaction").click()
