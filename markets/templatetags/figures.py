@@ -109,7 +109,7 @@ def utc(value: datetime | date | None) -> str | SafeString:
 @register.filter
 def age(value: datetime | None) -> str | SafeString:
     """How long ago a moment was: 3 min ago; the moment itself stands in the title."""
-    if value is None:
+    if value is None or value == "":  # a template gives "" for what it does not find
         return "never"
     moment = value.astimezone(UTC)
     return format_html(

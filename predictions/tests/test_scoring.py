@@ -105,6 +105,7 @@ def test_it_says_that_it_is_too_early(coins: list[Cryptocurrency], serving: Trai
     assert made.first_scored_on == (MIDNIGHT + DAY).date()
 
 
+@pytest.mark.slow
 def test_it_judges_once_thirty_dates_are_scored(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
     live_through(31, coins)
     made = record.track_record()
