@@ -1,6 +1,5 @@
 """The GET parameters of the market's endpoints."""
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -35,16 +34,6 @@ PERIODS = {"1h": "change_1h_percent", "24h": "change_24h_percent", "7d": "change
 def refusal(field: str, message: str, code: str) -> serializers.ValidationError:
     """A 400 that names the parameter at fault."""
     return serializers.ValidationError({field: [ErrorDetail(message, code=code)]})
-
-
-class FiniteField(serializers.FloatField):
-    """A number; NaN and infinity are none."""
-
-    def to_internal_value(self, data: Any) -> float:
-        number = super().to_internal_value(data)
-        if not math.isfinite(number):
-            self.fail("invalid")
-        return number
 
 
 class MomentField(serializers.DateTimeField):
@@ -88,12 +77,12 @@ class CoinListQuery(QuerySerializer):
     q = serializers.CharField(required=False, max_length=100, help_text="Part of an id, symbol or name.")
     ids = IdsField(required=False, help_text=f"Coin ids between commas, at most {MAX_IDS}.")
     is_tracked = serializers.BooleanField(required=False, help_text="Whether prices are synced.")
-    min_price = FiniteField(required=False, min_value=0, help_text="US dollars.")
-    max_price = FiniteField(required=False, min_value=0, help_text="US dollars.")
-    min_market_cap = FiniteField(required=False, min_value=0, help_text="US dollars.")
-    max_market_cap = FiniteField(required=False, min_value=0, help_text="US dollars.")
-    min_volume_24h = FiniteField(required=False, min_value=0, help_text="US dollars.")
-    max_volume_24h = FiniteField(required=False, min_value=0, help_text="US dollars.")
+    min_price = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    max_price = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    min_market_cap = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    max_market_cap = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    min_volume_24h = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    max_volume_24h = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
     order = serializers.ChoiceField(
         choices=[sign + name for name in ORDERS for sign in ("", "-")],
         default="rank",
@@ -116,7 +105,7 @@ class SearchQuery(QuerySerializer):
 class MoversQuery(QuerySerializer):
     period = serializers.ChoiceField(choices=list(PERIODS), default="24h")
     limit = serializers.IntegerField(default=10, min_value=1, max_value=50)
-    min_volume_24h = FiniteField(default=0.0, min_value=0, help_text="US dollars.")
+    min_volume_24h = serializers.FloatField(default=0.0, min_value=0, help_text="US dollars.")
 
 
 class LatestQuery(QuerySerializer):

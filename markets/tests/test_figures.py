@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from markets.amounts import MINUS
 from markets.models import Cryptocurrency
 from markets.templatetags import figures
 
@@ -21,7 +22,7 @@ from markets.templatetags import figures
         (0.00001234, "$0.00001234"),
         (1.2344e-9, "$0.000000001234"),
         (3.2e-15, "$3.200e-15"),
-        (-12.5, "−$12.50"),
+        (-12.5, MINUS + "$12.50"),
         (Decimal("1234567.891"), "$1,234,567.89"),
     ],
 )
@@ -39,7 +40,7 @@ def test_it_writes_a_price_with_its_significant_digits(value: float | None, text
         (999.7e6, "$1.00B"),
         (1500, "$1.50K"),
         (12.5, "$12.50"),
-        (-3.21e9, "−$3.21B"),
+        (-3.21e9, MINUS + "$3.21B"),
     ],
 )
 def test_it_writes_a_large_amount_short(value: float | None, text: str) -> None:
@@ -52,7 +53,7 @@ def test_it_writes_a_change_with_arrow_sign_and_word() -> None:
     assert "▲" in up
     assert ">up </span>+2.31%" in up
     assert 'data-direction="down"' in down
-    assert ">down </span>−0.50%" in down
+    assert ">down </span>" + MINUS + "0.50%" in down
     assert 'data-direction="flat">0.00%' in flat
     assert figures.percent(None) == "—"
 

@@ -32,7 +32,6 @@ from predictions.record import evidence_by_horizon, track_record
 
 TAGS = ["Forecasts"]
 MODEL_TAGS = ["Models"]
-MAX_SEQUENCE = 2**63 - 1
 CHAIN_KEPT_SECONDS = 60  # a walk along the whole chain is too dear to give to every caller
 CHAIN_KEY = "predictions:chain-report"
 MODEL_COLUMNS = (
@@ -97,9 +96,7 @@ class PredictionView(PublicView):
 
     @extend_schema(operation_id="predictions_retrieve", tags=TAGS, responses=serializers.PredictionSerializer)
     def get(self, request: Request, prediction_id: int) -> Response:
-        row = None
-        if prediction_id <= MAX_SEQUENCE:  # a larger number fits no database's integer
-            row = Prediction.objects.filter(pk=prediction_id).values(*LEDGER_VALUES).first()
+        row = Prediction.objects.filter(pk=prediction_id).values(*LEDGER_VALUES).first()
         if row is None:
             raise NotFound(f"There is no forecast {prediction_id}.")
         return Response(prediction_of(row, evidence_by_horizon()[row["horizon_days"]], timezone.now()))
