@@ -48,9 +48,12 @@ def readiness() -> dict[str, str]:
 def beat_problem(now: datetime | None = None) -> str:
     """Empty when beat has queued a job lately; it writes that into its schedule."""
     now = now or timezone.now()
-    last = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"))["last"]
+    found = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"), written=Max("date_changed"))
+    last, written = found["last"], found["written"]
     if last is None:
-        return "Beat has queued nothing yet."
+        # Beat waits one period before it queues the first job of a new schedule.
+        is_new = written is not None and now - written <= BEAT_SILENT_AFTER
+        return "" if is_new else "Beat has queued nothing yet."
     if now - last > BEAT_SILENT_AFTER:
         return f"Beat has queued nothing since {last:%Y-%m-%d %H:%M} UTC."
     return ""

@@ -74,6 +74,12 @@ class TestJobs:
     def test_it_sees_that_beat_never_began(self) -> None:
         assert health.beat_problem(NOW) == "Beat has queued nothing yet."
 
+    def test_it_gives_beat_the_time_to_begin_with_a_new_schedule(self) -> None:
+        seed_schedule()
+        PeriodicTask.objects.update(date_changed=NOW - timedelta(minutes=14))
+        assert health.beat_problem(NOW) == ""
+        assert health.beat_problem(NOW + timedelta(minutes=2)) == "Beat has queued nothing yet."
+
     def test_it_sees_jobs_that_no_worker_takes(self) -> None:
         TaskRun.objects.create(task_id="1", name="markets.sync_all_prices", queued_at=NOW - timedelta(minutes=14))
         assert health.workers_problem(NOW) == ""
