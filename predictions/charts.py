@@ -13,7 +13,7 @@ from predictions.models import Prediction
 from predictions.record import HorizonRecord
 
 # How far ahead a chart of each range looks, and which past forecasts it lays over what happened.
-FAN_DAYS = {"1d": 1, "7d": 7, "30d": 30, "90d": 30, "1y": 30, "all": 30}
+FAN_DAYS = {"1d": 1, "7d": 7, "30d": 14, "90d": 30, "1y": 30, "all": 30}
 PAST_HORIZON = {"1d": 1, "7d": 1, "30d": 1, "90d": 7, "1y": 7, "all": 30}
 PAST_SHOWN = 60
 DAYS_BEFORE_CUTOFF = 45
