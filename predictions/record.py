@@ -1,5 +1,6 @@
 """The public record: what the settled forecasts say, computed from the ledger alone."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,6 +23,7 @@ CACHE_SECONDS = 600
 FHS_NAME = "FHS random walk"
 EWMA_NAME = "EWMA normal random walk"
 WORST_SHOWN = 10
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,11 @@ def _cached(name: str, make: Callable[[], T]) -> T:
     key = f"record:{name}:{newest['n']}:{newest['at'].timestamp() if newest['at'] else 0}"
     found: T | None = cache.get(key)
     if found is None:
-        found = make()
-        cache.set(key, found, CACHE_SECONDS)
+        with _ONE_AT_A_TIME:  # the whole ledger is read: once for all threads of a process, not once in each
+            found = cache.get(key)
+            if found is None:
+                found = make()
+                cache.set(key, found, CACHE_SECONDS)
     return found
 
 
@@ -102,7 +107,16 @@ def judge(settled: QuerySet[Prediction], horizon_days: int, baseline: str) -> Ev
 def track_record(
     *, horizon_days: int | None = None, coin: Cryptocurrency | None = None, model: TrainedModel | None = None
 ) -> TrackRecord:
-    """The record of all settled evidence, or of one horizon, coin or model."""
+    """The record of all settled evidence (cached until more is scored), or of one horizon, coin or model."""
+    if horizon_days is None and coin is None and model is None:
+        serving = TrainedModel.objects.serving()
+        return _cached(f"track-record:{serving.pk if serving else 0}", _read_record)
+    return _read_record(horizon_days=horizon_days, coin=coin, model=model)
+
+
+def _read_record(
+    *, horizon_days: int | None = None, coin: Cryptocurrency | None = None, model: TrainedModel | None = None
+) -> TrackRecord:
     settled = Prediction.objects.evidence()
     if coin is not None:
         settled = settled.filter(coin=coin)
