@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from markets.querysets import CryptocurrencyQuerySet, PriceDataQuerySet, SyncRunQuerySet
+from markets.querysets import CryptocurrencyQuerySet, DataFaultQuerySet, PriceDataQuerySet, SyncRunQuerySet
 
 
 class Interval(models.TextChoices):
@@ -24,8 +24,8 @@ class Interval(models.TextChoices):
 class Cryptocurrency(models.Model):
     """A coin as CoinGecko lists it, with the latest figures kept on its own row."""
 
-    # Figures older than two sync periods are stale.
-    FRESH_FOR = timedelta(minutes=10)
+    # How often a price is synced unless the call budget asks for less; figures older than two periods are stale.
+    SHORTEST_PERIOD = timedelta(minutes=5)
 
     coingecko_id = models.CharField("CoinGecko id", max_length=150, unique=True)
     symbol = models.CharField(max_length=50, db_index=True)
@@ -49,6 +49,12 @@ class Cryptocurrency(models.Model):
     all_time_high_at = models.DateTimeField(null=True, blank=True)
     sparkline_7d = models.JSONField(default=list, blank=True, help_text="Up to 168 hourly prices, oldest first.")
     price_at = models.DateTimeField(null=True, blank=True, help_text="When upstream last saw this price.")
+    sync_every_seconds = models.PositiveIntegerField(
+        default=300, help_text="How often the call budget lets this coin's price be synced: its tier's promise."
+    )
+    price_synced_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a tick last asked for this coin and stored what it got."
+    )
 
     history_synced_at = models.DateTimeField(null=True, blank=True)
     history_problem = models.CharField(max_length=300, blank=True)
@@ -79,8 +85,12 @@ class Cryptocurrency(models.Model):
         return f"{self.name} ({self.symbol.upper()})"
 
     def is_stale_at(self, now: datetime) -> bool:
-        """Whether the latest price is missing or older than two sync periods."""
-        return self.price_at is None or now - self.price_at > self.FRESH_FOR
+        """Whether the latest price is missing or older than two of this coin's sync periods."""
+        return self.price_at is None or now - self.price_at > self.fresh_for
+
+    @property
+    def fresh_for(self) -> timedelta:
+        return 2 * timedelta(seconds=self.sync_every_seconds)
 
     @property
     def is_stale(self) -> bool:
@@ -105,6 +115,12 @@ class PriceData(models.Model):
     samples = models.PositiveIntegerField(
         default=1,
         help_text="How many observed prices made this row; a row never gives way to one made of fewer.",
+    )
+    is_quarantined = models.BooleanField(
+        "quarantined",
+        default=False,
+        db_default=False,
+        help_text="Kept but not shown, rolled up or forecast from: see its data fault.",
     )
 
     objects = PriceDataQuerySet.as_manager()
@@ -142,12 +158,15 @@ class SyncRun(models.Model):
         DISCOVER = "discover", "Discover coins"
         CLEANUP = "cleanup", "Clean up"
         COIN = "coin", "One coin"
+        BACKFILL = "backfill", "Backfill"
+        QUALITY = "quality", "Data quality"
 
     class State(models.TextChoices):
         RUNNING = "running", "Running"
         SUCCEEDED = "succeeded", "Succeeded"
         PARTIAL = "partial", "Partly done"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
@@ -159,6 +178,13 @@ class SyncRun(models.Model):
     rows_written = models.PositiveIntegerField(default=0)
     rows_rejected = models.PositiveIntegerField(default=0)
     problem = models.TextField(blank=True)
+    slot_at = models.DateTimeField(
+        null=True, blank=True, help_text="The five-minute slot that a run of prices is for; each is filled once."
+    )
+    task_id = models.CharField(max_length=64, blank=True, db_index=True, help_text="The job that made this run.")
+    is_cancel_requested = models.BooleanField(
+        "cancel requested", default=False, help_text="The run stops at its next step."
+    )
 
     objects = SyncRunQuerySet.as_manager()
 
@@ -170,6 +196,9 @@ class SyncRun(models.Model):
                 condition=(Q(state="running") & Q(finished_at__isnull=True))
                 | (~Q(state="running") & Q(finished_at__isnull=False)),
                 name="sync_finished_when_not_running",
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "slot_at"], condition=Q(state="succeeded"), name="sync_slot_succeeds_once"
             ),
         )
 
@@ -191,3 +220,76 @@ class RejectedPoint(models.Model):
 
     def __str__(self) -> str:
         return f"{self.coingecko_id}: {self.reason}"
+
+
+class Lease(models.Model):
+    """The right to do one kind of work, held by one run at a time.
+
+    `token` grows with every new holder. A write confirms its token in its own transaction, so a holder that was
+    frozen past the end of its lease writes nothing once another one has taken over.
+    """
+
+    name = models.CharField(max_length=200, unique=True)
+    token = models.PositiveBigIntegerField(default=0)
+    holder = models.CharField(max_length=100, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.token}"
+
+
+class DataFault(models.Model):
+    """Something wrong in one coin's stored prices: where, what, and what was done about it."""
+
+    class Kind(models.TextChoices):
+        GAP = "gap", "Gap"
+        DUPLICATE = "duplicate", "Duplicate"
+        FROZEN = "frozen", "Frozen feed"
+        OUTLIER = "outlier", "Outlier"
+
+    coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="faults")
+    interval = models.CharField(max_length=2, choices=Interval.choices)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    start_at = models.DateTimeField(help_text="Start of the first slot concerned, UTC.")
+    end_at = models.DateTimeField(help_text="End of the last slot concerned, UTC.")
+    slots = models.PositiveIntegerField(default=1, help_text="How many slots are missing, frozen or quarantined.")
+    detail = models.CharField(max_length=300, blank=True)
+    found_at = models.DateTimeField(default=timezone.now)
+    resolved_at = models.DateTimeField(null=True, blank=True, help_text="When it was filled, or released by staff.")
+    resolution = models.CharField(max_length=300, blank=True)
+
+    objects = DataFaultQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-found_at", "-id")
+        indexes = (models.Index(fields=["coin", "interval", "start_at"], name="fault_coin_interval_start"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["coin", "interval", "kind", "start_at"],
+                condition=Q(resolved_at__isnull=True),
+                name="fault_open_once",
+            ),
+            models.CheckConstraint(condition=Q(end_at__gt=F("start_at")), name="fault_ends_after_start"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.coin_id} {self.interval} {self.kind} {self.start_at:%Y-%m-%d %H:%M}"
+
+
+class Restatement(models.Model):
+    """A stored price that upstream later told otherwise: what it was and what it became."""
+
+    coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="restatements")
+    interval = models.CharField(max_length=2, choices=Interval.choices)
+    at = models.DateTimeField(help_text="Start of the slot, UTC.")
+    field = models.CharField(max_length=10, choices=[(name, name) for name in ("open", "high", "low", "close")])
+    old_value = models.FloatField()
+    new_value = models.FloatField()
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-seen_at", "-id")
+        indexes = (models.Index(fields=["coin", "-seen_at"], name="restatement_coin_seen"),)
+
+    def __str__(self) -> str:
+        return f"{self.coin_id} {self.interval} {self.at:%Y-%m-%d %H:%M} {self.field}"

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Max, Q
 
 if TYPE_CHECKING:
-    from markets.models import Cryptocurrency, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
+    from markets.models import Cryptocurrency, DataFault, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
 
 
 class CryptocurrencyQuerySet(models.QuerySet["Cryptocurrency"]):
@@ -44,6 +44,10 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         """Slots that begin at or after `start` and before `end`."""
         return self.filter(at__gte=start, at__lt=end)
 
+    def sound(self) -> Self:
+        """Slots that are not quarantined: the only ones that are shown, rolled up or forecast from."""
+        return self.filter(is_quarantined=False)
+
     def daily(self) -> Self:
         return self.filter(interval="1d")
 
@@ -71,3 +75,8 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
 
     def latest_of(self, kind: str) -> "SyncRun | None":
         return self.filter(kind=kind).first()
+
+
+class DataFaultQuerySet(models.QuerySet["DataFault"]):
+    def unresolved(self) -> Self:
+        return self.filter(resolved_at__isnull=True)

@@ -37,7 +37,7 @@ def market_freshness(*, now: datetime | None = None) -> Freshness:
     last = SyncRun.objects.finished().latest_of(SyncRun.Kind.PRICES)
     return Freshness(
         as_of=as_of,
-        is_stale=as_of is None or now - as_of > Cryptocurrency.FRESH_FOR,
+        is_stale=as_of is None or now - as_of > 2 * Cryptocurrency.SHORTEST_PERIOD,
         is_syncing=history is not None,
         done=history.done if history else 0,
         total=history.total if history else 0,

@@ -98,7 +98,7 @@ class PriceAtView(PublicView):
             message = f"No price of {coin.coingecko_id} was known at {timestamp:%Y-%m-%d %H:%M} UTC."
             raise ApiProblem("no_price", message, status.HTTP_404_NOT_FOUND)
         as_of, price, interval = max(known, key=lambda candidate: candidate[0])
-        lasts = Cryptocurrency.FRESH_FOR
+        lasts = coin.fresh_for
         if interval is not None:
             lasts = max(lasts, Interval(interval).length)
         answer = {

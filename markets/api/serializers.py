@@ -1,11 +1,11 @@
 """What the market's endpoints answer: the shapes that OpenAPI shows, and the rows that fill them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rest_framework import serializers
 
-from markets.models import Cryptocurrency, Interval
+from markets.models import Interval
 from markets.series import CANDLES
 
 # Row in the answer → column of Cryptocurrency. One query of plain values: no model objects are built for a list.
@@ -20,6 +20,7 @@ LATEST_COLUMNS = {
     "market_cap_usd": "market_cap_usd",
     "volume_24h_usd": "volume_24h_usd",
     "as_of": "price_at",
+    "sync_every_seconds": "sync_every_seconds",
 }
 LIST_COLUMNS = {
     **LATEST_COLUMNS,
@@ -42,10 +43,10 @@ COIN_COLUMNS = {
 
 def rows_of(columns: dict[str, str], values: Any, now: datetime) -> list[dict[str, Any]]:
     """Answer rows from `values_list(*columns.values())` tuples, each with its own `is_stale`."""
-    fresh_from = now - Cryptocurrency.FRESH_FOR
     rows = [dict(zip(columns, row, strict=True)) for row in values]
     for row in rows:
-        row["is_stale"] = row["as_of"] is None or row["as_of"] < fresh_from
+        fresh_for = 2 * timedelta(seconds=row["sync_every_seconds"])
+        row["is_stale"] = row["as_of"] is None or now - row["as_of"] > fresh_for
     return rows
 
 
@@ -82,6 +83,7 @@ class LatestPriceSerializer(FreshSerializer):
     change_7d_percent = figure()
     market_cap_usd = figure()
     volume_24h_usd = figure("Trailing 24 hours.")
+    sync_every_seconds = serializers.IntegerField(help_text="How often the call budget lets its price be synced.")
 
 
 class CoinRowSerializer(LatestPriceSerializer):

@@ -52,7 +52,7 @@ def coin_source(coin: Cryptocurrency) -> dict[str, Any]:
 def market_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """What an answer with many coins says of them all: the newest price's time, and whether even that is stale."""
     newest = max((row["as_of"] for row in rows if row["as_of"]), default=None)
-    is_stale = newest is None or timezone.now() - newest > Cryptocurrency.FRESH_FOR
+    is_stale = newest is None or timezone.now() - newest > 2 * Cryptocurrency.SHORTEST_PERIOD
     return {"as_of": newest, "is_stale": is_stale, "data_source": data_source()}
 
 
