@@ -1,4 +1,4 @@
-"""Ticks over hours and days, in fast-forward: the real client, the sample server, and one clock for both."""
+"""Ticks over hours and days, in fast-forward."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,59 +9,25 @@ from django.conf import LazySettings
 
 from markets import sync
 from markets.coingecko import planner
-from markets.coingecko.client import CoinGeckoClient
 from markets.coingecko.errors import CoinGeckoError
 from markets.coingecko.schemas import MarketChart
-from markets.coingecko.state import DiskState
 from markets.models import Cryptocurrency, Interval, PriceData, SyncRun
 from markets.planning import current_plan
-from markets.sample.server import SampleServer
-from markets.sample.simulated import simulated_market
 from markets.sample.universe import STALE_COIN_ID
 from markets.sync import coins as coins_module
 from markets.sync import prices as prices_module
 from markets.sync.history import missed_slots
+from markets.tests.world import World
 
 START = datetime(2026, 3, 28, tzinfo=UTC)
 SLOT = timedelta(minutes=5)
-
-
-class World:
-    """One clock for the sample server, the client and the sync; a sleep moves it on."""
-
-    def __init__(self, folder: Path, *, coins: int, credits: int | None = None, rate: int = 10_000) -> None:
-        self.now = START
-        market = simulated_market(seed=7, coin_count=coins, today=START.date())
-        self.server = SampleServer(market, clock=self.clock, calls_per_minute=rate, monthly_credits=credits)
-        self.server.start()
-        self.client = CoinGeckoClient(
-            base_url=self.server.base_url,
-            state=DiskState(folder / "state.sqlite3", clock=self.clock),
-            calls_per_minute=rate,
-            monthly_credits=credits,
-            sleep=self.sleep,
-            timeout_seconds=5,
-        )
-
-    def clock(self) -> float:
-        return self.now.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    def tick(self, at: datetime) -> SyncRun | None:
-        self.now = at
-        return sync.sync_prices(client=self.client, now=at)
-
-    def calls(self) -> int:
-        return len(self.server.journal.listed())
 
 
 @pytest.fixture
 def world(tmp_path: Path, settings: LazySettings, db: None) -> Iterator[World]:
     settings.TRACKED_COINS, settings.COINGECKO_CALLS_PER_MINUTE = 6, 10_000
     settings.COINGECKO_MONTHLY_CREDITS = 0
-    made = World(tmp_path, coins=6)
+    made = World(tmp_path, start=START, coins=6)
     yield made
     made.server.stop()
 
@@ -99,7 +65,7 @@ def test_it_fills_no_slot_twice_when_the_clock_is_stepped_back_by_an_hour(world:
 
 def test_it_does_not_store_a_price_that_upstream_saw_long_ago(tmp_path: Path, settings: LazySettings, db: None) -> None:
     settings.TRACKED_COINS = 50
-    world = World(tmp_path, coins=50)
+    world = World(tmp_path, start=START, coins=50)
     run = world.tick(START)
     world.server.stop()
     assert run is not None
