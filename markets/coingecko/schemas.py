@@ -94,8 +94,8 @@ class MarketRow:
     atl_change_percentage: float | None
     atl_at: datetime | None
     last_updated_at: datetime | None
-    sparkline: tuple[float, ...]
-    """Hourly prices of the last seven days, oldest first; empty if not asked for."""
+    sparkline: tuple[float, ...] | None
+    """Hourly prices of the last seven days, oldest first; None if they were not asked for."""
 
 
 @dataclass(frozen=True)
