@@ -83,7 +83,7 @@ def _constants(now: datetime) -> dict[str, Any]:
     """What a new coin's row begins with beside its figures: the defaults of the model's other columns."""
     staged = {column.name for column in COLUMNS}
     fields = [field for field in Cryptocurrency._meta.concrete_fields if not field.primary_key and not field.null]
-    defaults = {field.column: field.get_default() for field in fields if field.column not in staged}
+    defaults: dict[str, Any] = {field.attname: field.get_default() for field in fields if field.attname not in staged}
     return defaults | {"created_at": now}
 
 
