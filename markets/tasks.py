@@ -1,10 +1,14 @@
 """When the market jobs run: each task is one service call with its retries and its queue."""
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.utils.log import get_task_logger
+from django.conf import settings
+from django.utils import timezone
 
 from markets import sync
 from markets.coingecko.errors import CoinGeckoError
+from markets.lease import AlreadyRunning, single_flight
+from markets.quality.checks import check_quality
 from markets.upstream import build_client
 
 logger = get_task_logger(__name__)
@@ -44,6 +48,17 @@ def discover_new_cryptocurrencies() -> None:
 def cleanup_old_data() -> None:
     """Deletes fine slots past their keep time."""
     sync.cleanup()
+
+
+@shared_task(name="markets.check_data_quality", expires=3300)
+def check_data_quality() -> None:
+    """Looks for gaps, frozen feeds, repeated rows and outliers; a second check beside one that runs is not needed."""
+    holder = current_task.request.id or "by hand"
+    try:
+        with single_flight("data quality", holder=holder, seconds=settings.CELERY_TASK_TIME_LIMIT):
+            check_quality(now=timezone.now())
+    except AlreadyRunning as error:
+        logger.info("data quality was not checked: %s", error)
 
 
 @shared_task(name="markets.sync_specific_cryptocurrency")
