@@ -10,7 +10,6 @@ from pytest_django import DjangoAssertNumQueries
 from markets.coingecko.series import floor_time
 from markets.ingest import Slot, closed_slots, tick_slot, write_rows, write_slots
 from markets.models import Cryptocurrency, Interval, PriceData, Restatement
-from markets.rollup import roll_up
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -204,33 +203,6 @@ def test_it_forgets_the_restatement_with_the_write_that_failed(coin: Cryptocurre
         write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=again)
     assert restatements() == []
     assert PriceData.objects.get().close == 10.0
-
-
-def test_it_closes_an_hour_with_the_opening_of_the_next_and_leaves_one_without_ends_alone(coin: Cryptocurrency) -> None:
-    five = timedelta(minutes=5)
-    full = [slot(MIDNIGHT + i * five, 100.0 + i) for i in range(12)]
-    endless = [slot(MIDNIGHT + timedelta(hours=1) + i * five, 50.0) for i in range(6)]
-    headless = [slot(MIDNIGHT + timedelta(hours=2) + i * five, 70.0) for i in range(1, 13)]
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=full + endless + headless)
-    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(hours=3, minutes=1))
-    hours = PriceData.objects.filter(interval=Interval.HOUR)
-    assert [(h.at, h.open, h.high, h.low, h.close, h.samples) for h in hours] == [
-        (MIDNIGHT, 100.0, 111.0, 50.0, 50.0, 12)
-    ]
-
-
-def test_it_rolls_a_day_up_from_the_few_ticks_of_a_coin_that_is_seldom_synced(coin: Cryptocurrency) -> None:
-    ticks = [slot(MIDNIGHT + i * timedelta(hours=6), price) for i, price in enumerate((5.0, 9.0, 2.0, 6.0, 7.0))]
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=ticks)
-    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(days=1, minutes=6))
-    day = PriceData.objects.get(interval=Interval.DAY)
-    assert (day.at, day.open, day.high, day.low, day.close, day.samples) == (MIDNIGHT, 5.0, 9.0, 2.0, 7.0, 4)
-
-
-def test_it_does_not_roll_up_an_hour_that_goes_on(coin: Cryptocurrency) -> None:
-    five = timedelta(minutes=5)
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=[slot(MIDNIGHT + i * five) for i in range(12)])
-    assert roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(minutes=59)) == 0
 
 
 def test_it_dates_a_close_at_the_midnight_it_was_seen(coin: Cryptocurrency) -> None:
