@@ -336,6 +336,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"IntervalEnum": ["5m", "1h", "1d"], "CandleIntervalEnum": ["1h", "4h", "1d", "1w"]},
 }
 
 # Mail and logs --------------------------------------------------------------------------------------

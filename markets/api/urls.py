@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from markets.api import price_views, views
+from markets.api import import_views, price_views, quality_views, views
 
 urlpatterns = [
     path("cryptocurrencies/", views.CoinListView.as_view(), name="api-coins"),
@@ -35,5 +35,11 @@ urlpatterns = [
         price_views.PricesExportView.as_view(),
         name="api-prices-export",
     ),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/quality/",
+        quality_views.QualityView.as_view(),
+        name="api-quality",
+    ),
+    path("prices/import/", import_views.ImportView.as_view(), name="api-prices-import"),
     path("prices/latest/", price_views.LatestPricesView.as_view(), name="api-prices-latest"),
 ]
