@@ -177,6 +177,10 @@ class CoinGeckoClient:
         """Return figures of the whole market."""
         return self._ask("/global", {}, lambda body: schemas.parse_global(body, now=self._now()))
 
+    def reset_breaker(self) -> None:
+        """Close the breaker for all processes. Raises StateUnavailable."""
+        self._breaker.reset()
+
     def status(self) -> dict[str, Any]:
         """Return the state of limiter, budget and breaker, ready for JSON. Raises StateUnavailable."""
         used, held_seconds = self._limiter.usage()
