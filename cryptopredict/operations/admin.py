@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from cryptopredict.operations import schedule_admin  # noqa: F401  (registers the schedule)
 from cryptopredict.operations.models import AuditEntry, Heartbeat, TaskRun
 
 

@@ -77,8 +77,8 @@ def check_arguments(task: Task[Any, Any], arguments: Mapping[str, Any]) -> dict[
                 faults[name] = fault
         elif parameter.default is parameter.empty:
             faults[name] = "This argument is needed."
-    if not faults and "start" in arguments and "end" in arguments and arguments["start"] >= arguments["end"]:
-        faults["start"] = "It must lie before the end."
+    if not faults and "start" in arguments and "end" in arguments and arguments["start"] > arguments["end"]:
+        faults["start"] = "It must not lie after the end."
     if faults:
         raise BadArguments(faults)
     return dict(arguments)

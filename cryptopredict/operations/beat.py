@@ -4,7 +4,6 @@ import socket
 import time
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -22,7 +21,7 @@ class Scheduler(DatabaseScheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         wait = super().tick(*args, **kwargs)
-        if time.monotonic() - self._signed_at >= heartbeats.EVERY_SECONDS and not connection.in_atomic_block:
+        if time.monotonic() - self._signed_at >= heartbeats.EVERY_SECONDS:
             self._signed_at = time.monotonic()
             heartbeats.survive(self._sign)
         # Beat sleeps as long as the next job is away, at most five seconds unless a setting says otherwise.

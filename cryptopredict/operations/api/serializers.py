@@ -1,10 +1,13 @@
 """What the operations' endpoints answer and read: the shapes that OpenAPI shows."""
 
+from datetime import date
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from cryptopredict.operations.arguments import queue_of
 from cryptopredict.operations.models import Heartbeat, TaskRun
@@ -26,7 +29,7 @@ def moment(help_text: str = "") -> serializers.DateTimeField:
 class SyncRunSerializer(serializers.ModelSerializer[SyncRun]):
     """One run of a sync: what it asked, wrote and refused."""
 
-    duration_seconds = serializers.SerializerMethodField(help_text="Null while it runs.")
+    duration_seconds = serializers.SerializerMethodField(allow_null=True, help_text="Null while it runs.")
 
     class Meta:
         model = SyncRun
@@ -179,6 +182,17 @@ class BackfillSerializer(StrictMixin):
     start = serializers.DateField()
     end = serializers.DateField()
 
+    def validate_end(self, value: date) -> date:
+        if value > timezone.now().date():
+            raise serializers.ValidationError("It lies in the future.", code="in_future")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["start"] > attrs["end"]:
+            message = ErrorDetail("It must not lie after the end.", code="start_after_end")
+            raise serializers.ValidationError({"start": [message]})
+        return attrs
+
 
 class ReasonSerializer(StrictMixin):
     """Why; kept in the audit log."""
@@ -223,8 +237,10 @@ class TaskRunSerializer(serializers.ModelSerializer[TaskRun]):
     """One run of a job. The list's context holds the progress of all its runs."""
 
     queue = serializers.SerializerMethodField()
-    queued_by = serializers.SerializerMethodField(help_text="Null when the schedule or another job queued it.")
-    progress = serializers.SerializerMethodField()
+    queued_by = serializers.SerializerMethodField(
+        allow_null=True, help_text="Null when the schedule or another job queued it."
+    )
+    progress = serializers.SerializerMethodField(allow_null=True)
     url = serializers.SerializerMethodField()
 
     class Meta:
