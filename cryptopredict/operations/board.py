@@ -12,7 +12,10 @@ from markets.models import Cryptocurrency, DataFault, Interval, PriceData
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The last days of one interval that are looked at."""
+    """The last days of one interval that are looked at.
+
+    History fills hours and days from before a coin came to this site; five-minute slots there are only since then.
+    """
 
     interval: Interval
     days: int
@@ -21,14 +24,19 @@ class Window:
     def slots(self) -> int:
         return int(timedelta(days=self.days) / self.interval.length)
 
-    def start(self, now: datetime) -> datetime:
-        """The start of its first slot; the slot that is not over yet is left out at the other end."""
+    def end(self, now: datetime) -> datetime:
+        """The end of its last slot: the one that is not over yet is left out."""
         length = self.interval.length.total_seconds()
-        newest = datetime.fromtimestamp(now.timestamp() // length * length, now.tzinfo)
-        return newest - self.slots * self.interval.length
+        return datetime.fromtimestamp(now.timestamp() // length * length, now.tzinfo)
+
+    def expected(self, coin: Cryptocurrency, now: datetime) -> int:
+        """How many slots this coin should have."""
+        if self.interval != Interval.FIVE_MINUTES:
+            return self.slots
+        return max(min(self.slots, int((self.end(now) - coin.created_at) / self.interval.length)), 0)
 
 
-WINDOWS = (Window(Interval.FIVE_MINUTES, 1), Window(Interval.HOUR, 30), Window(Interval.DAY, 365))
+WINDOWS = (Window(Interval.FIVE_MINUTES, 1), Window(Interval.HOUR, 30), Window(Interval.DAY, 364))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,9 @@ class Coverage:
     expected: int
 
     @property
-    def percent(self) -> float:
+    def percent(self) -> float | None:
+        if not self.expected:
+            return None
         # Rounded down: 100 means that nothing is missing.
         return int(1000 * min(self.slots, self.expected) / self.expected) / 10
 
@@ -59,18 +69,20 @@ def coverage_board(*, now: datetime) -> QuerySet[Cryptocurrency]:
     coins = Cryptocurrency.objects.tracked().defer("sparkline_7d")
     counts: dict[str, Any] = {}
     for window in WINDOWS:
-        length = window.interval.length
-        start = window.start(now)
+        end = window.end(now)
         slots = PriceData.objects.sound().filter(interval=window.interval)
-        counts[f"slots_{window.interval}"] = _count(slots.filter(at__gte=start, at__lt=start + window.slots * length))
+        start = end - window.slots * window.interval.length
+        counts[f"slots_{window.interval}"] = _count(slots.between(start, end))
     counts["quarantined"] = _count(PriceData.objects.filter(is_quarantined=True))
     counts["open_faults"] = _count(DataFault.objects.unresolved())
     return coins.annotate(**counts)
 
 
-def describe(coin: Any) -> Row:
+def describe(coin: Any, now: datetime) -> Row:
     """A coin of the board with its counts by name."""
-    coverage = tuple(Coverage(getattr(coin, f"slots_{window.interval}"), window.slots) for window in WINDOWS)
+    coverage = tuple(
+        Coverage(getattr(coin, f"slots_{window.interval}"), window.expected(coin, now)) for window in WINDOWS
+    )
     return Row(coin, coverage, coin.quarantined, coin.open_faults)
 
 

@@ -110,9 +110,10 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
 @staff_only
 def quality(request: HttpRequest) -> HttpResponse:
     """How complete the stored prices of each tracked coin are, and what is wrong with them."""
-    page = read_page(board.coverage_board(now=timezone.now()), request)
+    now = timezone.now()
+    page = read_page(board.coverage_board(now=now), request)
     faults = DataFault.objects.unresolved().select_related("coin")[:SYNCS_SHOWN]
-    rows = [board.describe(coin) for coin in page.object_list]
+    rows = [board.describe(coin, now) for coin in page.object_list]
     context = {"section": "quality", "page": page, "rows": rows, "windows": board.WINDOWS, "faults": faults}
     return render(request, "ops/quality.html", context)
 

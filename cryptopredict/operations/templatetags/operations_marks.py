@@ -26,6 +26,17 @@ def badge(state: str) -> str:
 
 
 @register.filter
+def state_words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+@register.filter
+def moment(text: str | None) -> datetime | None:
+    """A moment that the shared state holds as text."""
+    return datetime.fromisoformat(text) if text else None
+
+
+@register.filter
 def period(seconds: float) -> str:
     """5 minutes, 2 hours."""
     return describe_seconds(float(seconds))
