@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Task
+from celery.exceptions import Ignore
 
 from cryptopredict.operations import runs
 
@@ -25,6 +26,8 @@ class Job(Task[Any, Any]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not self.request.called_directly and not self.request.is_eager:
             deliveries = runs.record_delivery(str(self.request.id), self.name, args, kwargs)
+            if runs.is_called_off(str(self.request.id)):
+                raise Ignore
             if deliveries > MAX_DELIVERIES:
                 raise Quarantined(
                     f"{self.name} ended its worker {MAX_DELIVERIES} times; it was not run again. "
