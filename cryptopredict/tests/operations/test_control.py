@@ -1,9 +1,12 @@
 """Starting, calling off and repeating jobs."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from celery.exceptions import Ignore
+from django.db import connection
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
@@ -95,6 +98,28 @@ class TestQueue:
         with pytest.raises(control.BrokerDown), django_capture_on_commit_callbacks(execute=True):
             start(staff_user)
         assert TaskRun.objects.get().state == State.FAILED, "it blocks no other one"
+
+
+def test_it_starts_one_only_however_many_ask_at_once(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = User.objects.create_user("staff@example.org", "correct horse battery", is_staff=True)
+    published: list[str] = []
+    monkeypatch.setattr(control, "_publish", lambda task, given, task_id: published.append(task_id))
+    start_line = threading.Barrier(8)
+
+    def ask() -> str:
+        start_line.wait(10)
+        try:
+            return start(person).task_id
+        except control.AlreadyActive as refusal:
+            return refusal.run.task_id
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [future.result() for future in [pool.submit(ask) for _ in range(8)]]
+    assert len(set(answers)) == 1
+    assert published == [answers[0]]
+    assert TaskRun.objects.count() == AuditEntry.objects.count() == 1
 
 
 @pytest.mark.django_db
