@@ -170,6 +170,7 @@ class TestCancel:
             app.tasks.unregister("test.ran")
         run.refresh_from_db()
         assert (ran, run.state) == ([], State.CANCELLED)
+        assert (run.deliveries, run.started_at) == (0, None), "nothing looks as if it had run"
 
     def test_a_job_that_was_asked_to_stop_and_lost_its_worker_does_not_start_anew(self) -> None:
         TaskRun.objects.create(task_id="1", name=PRICES, state=State.RUNNING, is_cancel_requested=True)
