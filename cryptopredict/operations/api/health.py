@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from cryptopredict.operations import inspection, sync_state
-from cryptopredict.operations.api import serializers
+from cryptopredict.operations.api import health_serializers, serializers
 from cryptopredict.operations.api.tasks import describe_processes
 from cryptopredict.operations.health import job_problems, readiness
 from cryptopredict.rest.errors import ApiProblem, FieldError
@@ -35,7 +35,7 @@ class HealthView(APIView):
 
 
 class LiveView(HealthView):
-    @extend_schema(operation_id="health_live", responses=serializers.HealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_live", responses=health_serializers.HealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """This process answers. It looks at nothing else: a restart would not repair the database."""
         return Response({"status": "ok"})
@@ -45,7 +45,7 @@ class ReadyView(HealthView):
     @extend_schema(
         operation_id="health_ready",
         responses={
-            200: serializers.HealthSerializer,
+            200: health_serializers.HealthSerializer,
             503: OpenApiResponse(ErrorSerializer, description="`fields` names what is missing."),
         },
         tags=TAGS,
@@ -62,28 +62,28 @@ class ReadyView(HealthView):
 
 
 class DatabaseHealthView(StaffView):
-    @extend_schema(operation_id="health_database", responses=serializers.DatabaseHealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_database", responses=health_serializers.DatabaseHealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """The database: version, size, how fast it answers, and whether its tables are those of this version."""
         return checked(inspection.inspect_database())
 
 
 class CacheHealthView(StaffView):
-    @extend_schema(operation_id="health_cache", responses=serializers.CacheHealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_cache", responses=health_serializers.CacheHealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """Cache and broker."""
         return checked(inspection.inspect_cache())
 
 
 class WorkersHealthView(StaffView):
-    @extend_schema(operation_id="health_workers", responses=serializers.WorkersHealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_workers", responses=health_serializers.WorkersHealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """Workers and beat: one that falls silent is noticed within a minute."""
         return checked({"problems": job_problems(), "processes": describe_processes()})
 
 
 class UpstreamHealthView(StaffView):
-    @extend_schema(operation_id="health_upstream", responses=serializers.UpstreamHealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_upstream", responses=health_serializers.UpstreamHealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """CoinGecko by what the workers saw of it: breaker, last success, last failure."""
         problems: list[str] = []
@@ -104,7 +104,7 @@ class UpstreamHealthView(StaffView):
 
 
 class SystemHealthView(StaffView):
-    @extend_schema(operation_id="health_system", responses=serializers.SystemHealthSerializer, tags=TAGS)
+    @extend_schema(operation_id="health_system", responses=health_serializers.SystemHealthSerializer, tags=TAGS)
     def get(self, request: Request) -> Response:
         """Versions, uptime, memory, disk and row counts."""
         return checked(inspection.inspect_system())

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from cryptopredict.operations.api import serializers
+from cryptopredict.operations.api import health_serializers as serializers
 from cryptopredict.operations.models import Heartbeat
 from cryptopredict.tests.operations.conftest import client_of
 from cryptopredict.tests.operations.test_api_sync import lose_state, open_breaker

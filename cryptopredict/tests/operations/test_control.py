@@ -1,9 +1,12 @@
 """Starting, calling off and repeating jobs."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from celery.exceptions import Ignore
+from django.db import connection
 from kombu.exceptions import OperationalError
 
 from accounts.models import User
@@ -97,6 +100,28 @@ class TestQueue:
         assert TaskRun.objects.get().state == State.FAILED, "it blocks no other one"
 
 
+def test_it_starts_one_only_however_many_ask_at_once(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = User.objects.create_user("staff@example.org", "correct horse battery", is_staff=True)
+    published: list[str] = []
+    monkeypatch.setattr(control, "_publish", lambda task, given, task_id: published.append(task_id))
+    start_line = threading.Barrier(8)
+
+    def ask() -> str:
+        start_line.wait(10)
+        try:
+            return start(person).task_id
+        except control.AlreadyActive as refusal:
+            return refusal.run.task_id
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [future.result() for future in [pool.submit(ask) for _ in range(8)]]
+    assert len(set(answers)) == 1
+    assert published == [answers[0]]
+    assert TaskRun.objects.count() == AuditEntry.objects.count() == 1
+
+
 @pytest.mark.django_db
 class TestCancel:
     def cancel(self, run: TaskRun, by: User) -> TaskRun:
@@ -145,6 +170,7 @@ class TestCancel:
             app.tasks.unregister("test.ran")
         run.refresh_from_db()
         assert (ran, run.state) == ([], State.CANCELLED)
+        assert (run.deliveries, run.started_at) == (0, None), "nothing looks as if it had run"
 
     def test_a_job_that_was_asked_to_stop_and_lost_its_worker_does_not_start_anew(self) -> None:
         TaskRun.objects.create(task_id="1", name=PRICES, state=State.RUNNING, is_cancel_requested=True)
