@@ -9,7 +9,7 @@ from django.template.loader import get_template
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from cryptopredict.operations.health import beat_problem, workers_problem
+from cryptopredict.operations.health import JOBS
 from cryptopredict.operations.models import TaskRun
 from cryptopredict.schedule import SCHEDULE
 from markets.models import Cryptocurrency, SyncRun
@@ -32,7 +32,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "syncs": SyncRun.objects.order_by("-started_at", "-id")[:RUNS_SHOWN],
         "upstream": prices.order_by("-started_at", "-id").first(),
         "jobs": [(entry, runs.get(entry.task)) for entry in SCHEDULE],
-        "job_problems": [problem for problem in (beat_problem(), workers_problem()) if problem],
+        "job_problems": [problem for check in JOBS.values() if (problem := check())],
         "tracked": Cryptocurrency.objects.tracked().count(),
         "model": TrainedModel.objects.serving(),
         "forecasts": Prediction.objects.aggregate(

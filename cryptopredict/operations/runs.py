@@ -22,16 +22,16 @@ def record_queued(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[
 
 
 def record_delivery(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Notes that a worker took the job up and returns how often that has happened by now."""
+    """Notes that a worker took the job up and returns how often that has happened by now; 0 if it succeeded before."""
     record_queued(task_id, name, args, kwargs)
     mine = TaskRun.objects.filter(task_id=task_id)
-    mine.update(
+    updated = mine.exclude(state=TaskRun.State.SUCCEEDED).update(
         deliveries=F("deliveries") + 1,
         state=TaskRun.State.RUNNING,
         started_at=timezone.now(),
         finished_at=None,
     )
-    return mine.values_list("deliveries", flat=True).get()
+    return mine.values_list("deliveries", flat=True).get() if updated else 0
 
 
 def record_end(task_id: str, state: TaskRun.State, *, result: str = "", traceback: str = "") -> None:
