@@ -14,13 +14,14 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # Tests on local files must not meet a database or a Redis that the shell happens to name.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults servers lint types imports check
+.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
 	@echo "make test         run all tests: SQLite, PostgreSQL and Redis, Chromium"
 	@echo "make test-fast    run the tests that need no server, no browser and no training"
 	@echo "make test-faults  run the tests that inject faults into real processes"
+	@echo "make test-soak    play a month and a day of 5,000 coins in fast-forward (about 20 minutes)"
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
 	@echo "make setup        prepare .venv"
 
@@ -34,14 +35,18 @@ test: setup servers test-local test-servers
 
 test-local:
 	@echo "== all tests on local files: SQLite, broker on disk, Chromium"
-	$(LOCALLY) $(PYTEST) -m "not postgres and not redis"
+	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not soak"
 
 test-servers:
 	@echo "== the tests of database, cache and workers again, on PostgreSQL and Redis"
-	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m "postgres or redis or (not browser and not slow and not shared)"
+	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m "not soak and (postgres or redis or (not browser and not slow and not shared))"
 
 test-fast: setup
-	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not browser and not slow and not shared and not faults"
+	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not browser and not slow and not soak and not shared and not faults"
+
+# A simulated month on the free plan, and a day of ticks over 5,000 coins on PostgreSQL.
+test-soak: setup servers
+	$(PY) -m cryptopredict.tests.servers $(PY) -m pytest -q -s -m soak
 
 test-faults: setup servers
 	$(PY) -m cryptopredict.tests.servers $(PYTEST) -n 0 -m faults

@@ -44,9 +44,8 @@ class Slot:
     samples: int
 
 
-def tick_slot(point: Observed) -> Slot:
-    """The five-minute slot of one observed price."""
-    at = floor_time(point.at, Interval.FIVE_MINUTES.length)
+def tick_slot(point: Observed, at: datetime) -> Slot:
+    """The slot that begins at `at`, of the one price that stands for it."""
     price = point.price
     return Slot(at, price, price, price, price, point.volume_24h, point.market_cap, samples=1)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from markets.models import Lease
@@ -51,6 +51,17 @@ def single_flight(name: str, *, holder: str, seconds: float) -> Iterator[Turn]:
         yield turn
     finally:
         Lease.objects.filter(name=name, token=turn.token).update(expires_at=None, holder="")
+
+
+def database_now() -> datetime:
+    """The database's clock, which all hosts share: a host whose own clock is set wrong fills no wrong slot."""
+    query = "SELECT clock_timestamp()" if connection.vendor == "postgresql" else "SELECT strftime('%Y-%m-%d %H:%M:%f')"
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        clock = cursor.fetchone()[0]
+    if isinstance(clock, datetime):
+        return clock.astimezone(UTC)
+    return datetime.fromisoformat(clock).replace(tzinfo=UTC)
 
 
 def _take(name: str, holder: str, seconds: float) -> int:

@@ -32,6 +32,9 @@ class Cryptocurrency(models.Model):
     name = models.CharField(max_length=200)
     image_url = models.CharField(max_length=500, blank=True)
     is_tracked = models.BooleanField("tracked", default=False, help_text="Prices are synced and forecasts issued.")
+    is_excluded = models.BooleanField(
+        "excluded", default=False, help_text="Staff stopped its tracking: discovery leaves it alone."
+    )
     is_listed = models.BooleanField("listed", default=True, help_text="CoinGecko still lists this coin.")
 
     market_cap_rank = models.PositiveIntegerField("rank", null=True, blank=True)
@@ -177,6 +180,9 @@ class SyncRun(models.Model):
     calls = models.PositiveIntegerField(default=0, help_text="Calls made to CoinGecko.")
     rows_written = models.PositiveIntegerField(default=0)
     rows_rejected = models.PositiveIntegerField(default=0)
+    rows_stale = models.PositiveIntegerField(
+        default=0, help_text="Prices that upstream last saw too long ago to stand for this slot; not stored."
+    )
     problem = models.TextField(blank=True)
     slot_at = models.DateTimeField(
         null=True, blank=True, help_text="The five-minute slot that a run of prices is for; each is filled once."

@@ -47,9 +47,9 @@ def market_freshness(*, now: datetime | None = None) -> Freshness:
 
 def track_coins(*, coins: QuerySet[Cryptocurrency]) -> int:
     """Starts the syncing of coins' prices and history; returns how many were not tracked before."""
-    return coins.filter(is_tracked=False).update(is_tracked=True)
+    return coins.filter(is_tracked=False).update(is_tracked=True, is_excluded=False)
 
 
 def untrack_coins(*, coins: QuerySet[Cryptocurrency]) -> int:
-    """Stops the syncing of coins and keeps their history; returns how many were tracked."""
-    return coins.filter(is_tracked=True).update(is_tracked=False)
+    """Stops the syncing of coins for good and keeps their history; returns how many were tracked."""
+    return coins.filter(is_tracked=True).update(is_tracked=False, is_excluded=True)

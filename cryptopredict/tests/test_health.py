@@ -32,7 +32,7 @@ class TestApi:
         assert response["Cache-Control"] == "no-store"
 
     def test_it_is_not_ready_while_a_migration_is_missing_and_says_so(self, client: Client) -> None:
-        MigrationRecorder(connection).record_unapplied("operations", "0001_initial")
+        MigrationRecorder(connection).record_unapplied("operations", "0002_production")
         response = client.get(READY)
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (503, "unavailable")

@@ -177,6 +177,10 @@ class CoinGeckoClient:
         """Return figures of the whole market."""
         return self._ask("/global", {}, lambda body: schemas.parse_global(body, now=self._now()))
 
+    def credits_spent(self) -> int:
+        """Return the calls charged in the current UTC month. Raises StateUnavailable."""
+        return self._budget.spent()
+
     def status(self) -> dict[str, Any]:
         """Return the state of limiter, budget and breaker, ready for JSON. Raises StateUnavailable."""
         used, held_seconds = self._limiter.usage()

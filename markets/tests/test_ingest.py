@@ -71,7 +71,7 @@ def test_it_sorts_points_and_floors_jittered_stamps() -> None:
 
 
 def test_it_puts_a_tick_into_its_five_minutes() -> None:
-    made = tick_slot(Point(MIDNIGHT + timedelta(minutes=9, seconds=59), 3.0))
+    made = tick_slot(Point(MIDNIGHT + timedelta(minutes=4, seconds=59), 3.0), MIDNIGHT + timedelta(minutes=5))
     assert (made.at, made.open, made.close) == (MIDNIGHT + timedelta(minutes=5), 3.0, 3.0)
     assert floor_time(MIDNIGHT + timedelta(hours=23, minutes=59), timedelta(days=1)) == MIDNIGHT
 
@@ -130,16 +130,25 @@ def test_it_writes_five_hundred_rows_with_one_statement(
         write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=slots)
 
 
-def test_it_rolls_full_hours_up_and_leaves_a_gappy_one_alone(coin: Cryptocurrency) -> None:
+def test_it_closes_an_hour_with_the_opening_of_the_next_and_leaves_one_without_ends_alone(coin: Cryptocurrency) -> None:
     five = timedelta(minutes=5)
     full = [slot(MIDNIGHT + i * five, 100.0 + i) for i in range(12)]
-    gappy = [slot(MIDNIGHT + timedelta(hours=1) + i * five, 50.0) for i in range(6)]
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=full + gappy)
-    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(hours=2, minutes=1))
+    endless = [slot(MIDNIGHT + timedelta(hours=1) + i * five, 50.0) for i in range(6)]
+    headless = [slot(MIDNIGHT + timedelta(hours=2) + i * five, 70.0) for i in range(1, 13)]
+    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=full + endless + headless)
+    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(hours=3, minutes=1))
     hours = PriceData.objects.filter(interval=Interval.HOUR)
     assert [(h.at, h.open, h.high, h.low, h.close, h.samples) for h in hours] == [
-        (MIDNIGHT, 100.0, 111.0, 100.0, 111.0, 12)
+        (MIDNIGHT, 100.0, 111.0, 50.0, 50.0, 12)
     ]
+
+
+def test_it_rolls_a_day_up_from_the_few_ticks_of_a_coin_that_is_seldom_synced(coin: Cryptocurrency) -> None:
+    ticks = [slot(MIDNIGHT + i * timedelta(hours=6), price) for i, price in enumerate((5.0, 9.0, 2.0, 6.0, 7.0))]
+    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=ticks)
+    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(days=1, minutes=6))
+    day = PriceData.objects.get(interval=Interval.DAY)
+    assert (day.at, day.open, day.high, day.low, day.close, day.samples) == (MIDNIGHT, 5.0, 9.0, 2.0, 7.0, 4)
 
 
 def test_it_does_not_roll_up_an_hour_that_goes_on(coin: Cryptocurrency) -> None:
