@@ -12,8 +12,8 @@ from kombu.utils.uuid import uuid
 RECONNECT_SECONDS = 2  # the longest pause between two looks for a broker that is gone
 # What a publisher grants the broker; one more try, at once, is for a connection that died with a restart.
 PUBLISHER_OPTIONS = {
-    "socket_timeout": 0.2,
-    "socket_connect_timeout": 0.2,
+    "socket_timeout": 0.15,
+    "socket_connect_timeout": 0.15,
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,

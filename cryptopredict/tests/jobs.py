@@ -74,8 +74,8 @@ def die(folder: str, how: str) -> None:
 def tick(self: "Task[Any, Any]", at: str) -> None:
     """One tick of prices for the slot of a given time, as the schedule's own job makes it for the present one."""
     try:
-        sync_prices(client=build_client(), now=datetime.fromisoformat(at))
-    except CoinGeckoError as error:
+        sync_prices(client=build_client(), now=datetime.fromisoformat(at), task_id=str(self.request.id))
+    except (CoinGeckoError, AlreadyRunning, LeaseLost) as error:
         logger.warning("no tick: %s", error)
 
 

@@ -6,6 +6,7 @@ starts a server of its own for whichever of the two is not given.
 
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -26,10 +27,20 @@ class ServerMissing(RuntimeError):
 
 
 def free_port(host: str = LOOPBACK) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, drawn from below those that the system hands out to outgoing connections.
+
+    Drawn at random: test processes that run side by side would be told the same one, a moment before it is taken.
+    """
+    for _ in range(100):
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port was found")
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path) -> None:

@@ -17,7 +17,7 @@ READS = (
     "/status/",
     "/coins/{coin}/",
     "/api/v1/cryptocurrencies/",
-    "/api/v1/prices/latest/",
+    "/api/v1/cryptocurrencies/{coin}/prices/latest/",
     "/api/v1/predictions/track-record/",
     "/api/v1/predictions/verify/",
     "/api/v1/health/ready/",
