@@ -93,3 +93,24 @@ def browser() -> "Iterator[Browser]":
         chromium = playwright.chromium.launch(executable_path=program, args=flags)
         yield chromium
         chromium.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what the fault tests measured."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    figures = [
+        value
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("measured under faults")
+        for text in sorted(map(str, figures), key=_by_number):
+            terminalreporter.write_line(text)
+
+
+def _by_number(text: str) -> tuple[int, str]:
+    number = text.split(maxsplit=1)[0][1:]
+    return (int(number) if number.isdigit() else 99, text)

@@ -2,14 +2,15 @@
 
 import os
 
-from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
+
+from cryptopredict.operations.broker import Application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cryptopredict.settings")
 
 # kombu reads no import path out of an address, so the broker on local disk gets a name of its own: disk://
 TRANSPORT_ALIASES["disk"] = "cryptopredict.operations.diskbroker:Transport"
 
-app = Celery("cryptopredict", task_cls="cryptopredict.operations.jobs:Job")
+app = Application("cryptopredict", task_cls="cryptopredict.operations.jobs:Job")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -145,6 +145,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "cryptopredict.operations.middleware.QueueUnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "cryptopredict.urls"
@@ -220,6 +221,12 @@ def database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or postgresql://.")
+    limits = (
+        f"statement_timeout={env_int('DATABASE_STATEMENT_SECONDS', 30) * 1000}",
+        # A process that was frozen in mid-transaction must not hold its locks for ever.
+        f"idle_in_transaction_session_timeout={env_int('DATABASE_IDLE_SECONDS', 60) * 1000}",
+        "timezone=UTC",
+    )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -229,7 +236,7 @@ def database(url: str) -> dict[str, object]:
         "PORT": parts.port or "",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 5, "options": "-c statement_timeout=30000 -c timezone=UTC"},
+        "OPTIONS": {"connect_timeout": 5, "options": " ".join(f"-c {limit}" for limit in limits)},
     }
 
 
@@ -241,10 +248,9 @@ BROKER_DIR = MARKET_DIR / "broker"
 if REDIS_URL:
     CACHES: dict[str, dict[str, object]] = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "cryptopredict.rest.redis_cache.FailFastRedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": MARKET,
-            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
         }
     }
 else:
@@ -274,6 +280,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     else {"folder": str(BROKER_DIR)}
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True  # what a job did stands in the database: SyncRun, TrainedModel, TaskRun

@@ -50,6 +50,7 @@ def single_flight(name: str, *, holder: str, seconds: float) -> Iterator[Turn]:
     try:
         yield turn
     finally:
+        connection.close_if_unusable_or_obsolete()  # what ended the body may have been the connection's own end
         Lease.objects.filter(name=name, token=turn.token).update(expires_at=None, holder="")
 
 

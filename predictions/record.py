@@ -7,9 +7,9 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 import numpy as np
-from django.core.cache import cache
 from django.db.models import Avg, Count, Max, Q, QuerySet
 
+from cryptopredict.rest import shared
 from markets.models import Cryptocurrency
 from predictions.forecasting.backtest import EWMA_N, FHS, LSTM
 from predictions.forecasting.labels import MIN_DATES, Evidence, Label, evidence
@@ -74,13 +74,13 @@ def evidence_by_horizon() -> dict[int, Evidence]:
 def _cached(name: str, make: Callable[[], T]) -> T:
     newest = Prediction.objects.evidence().aggregate(at=Max("scored_at"), n=Count("id"))
     key = f"record:{name}:{newest['n']}:{newest['at'].timestamp() if newest['at'] else 0}"
-    found: T | None = cache.get(key)
+    found: T | None = shared.recall(key)
     if found is None:
         with _ONE_AT_A_TIME:  # the whole ledger is read: once for all threads of a process, not once in each
-            found = cache.get(key)
+            found = shared.recall(key)
             if found is None:
                 found = make()
-                cache.set(key, found, CACHE_SECONDS)
+                shared.keep(key, found, keep_seconds=CACHE_SECONDS)
     return found
 
 

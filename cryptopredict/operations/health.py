@@ -15,6 +15,7 @@ from cryptopredict.operations.models import TaskRun
 # The most frequent job comes every five minutes; beat writes its times down every three.
 BEAT_SILENT_AFTER = timedelta(minutes=15)
 QUEUE_STUCK_AFTER = timedelta(minutes=15)
+QUARANTINE_SHOWN_FOR = timedelta(days=1)
 
 
 def database_problem() -> str:
@@ -87,9 +88,21 @@ def workers_problem(now: datetime | None = None) -> str:
     return ""
 
 
-JOBS: dict[str, Callable[[], str]] = {"beat": beat_problem, "workers": workers_problem}
+def quarantine_problem(now: datetime | None = None) -> str:
+    """Empty when no job had to be quarantined lately."""
+    since = (now or timezone.now()) - QUARANTINE_SHOWN_FOR
+    found = TaskRun.objects.filter(state=TaskRun.State.QUARANTINED, finished_at__gte=since)
+    names = sorted(set(found.values_list("name", flat=True)))
+    return f"Jobs that kept ending their worker are quarantined: {', '.join(names)}." if names else ""
+
+
+JOBS: dict[str, Callable[[], str]] = {
+    "beat": beat_problem,
+    "workers": workers_problem,
+    "quarantine": quarantine_problem,
+}
 
 
 def job_problems() -> list[str]:
-    """What is wrong with beat and the workers."""
+    """What is wrong with beat, the workers and the jobs."""
     return [text for check in JOBS.values() if (text := check())]

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from kombu.exceptions import OperationalError as BrokerError
+
+from cryptopredict.rest.errors import RETRY_AFTER_SECONDS
 
 # Plotly writes style attributes while it draws; scripts come from our own files only.
 POLICY = (
@@ -21,3 +24,19 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
+
+
+class QueueUnavailableMiddleware:
+    """Answers a page that wanted to queue a job, and could not, with 503 and a sentence instead of a failure."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, BrokerError):
+            return None
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return HttpResponse(str(exception), status=503, content_type="text/plain; charset=utf-8", headers=headers)

@@ -25,16 +25,16 @@ def record_queued(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[
 
 
 def record_delivery(task_id: str, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Notes that a worker took the job up and returns how often that has happened by now."""
+    """Notes that a worker took the job up and returns how often that has happened by now; 0 if it succeeded before."""
     record_queued(task_id, name, args, kwargs)
     mine = TaskRun.objects.filter(task_id=task_id)
-    mine.exclude(state=TaskRun.State.CANCELLED).update(
+    updated = mine.exclude(state__in=[TaskRun.State.SUCCEEDED, TaskRun.State.CANCELLED]).update(
         deliveries=F("deliveries") + 1,
         state=TaskRun.State.RUNNING,
         started_at=timezone.now(),
         finished_at=None,
     )
-    return mine.values_list("deliveries", flat=True).get()
+    return mine.values_list("deliveries", flat=True).get() if updated else 0
 
 
 def is_called_off(task_id: str) -> bool:

@@ -7,25 +7,37 @@ import sys
 from typing import Any
 
 from celery import signals
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
 from cryptopredict.operations import heartbeats, runs
+from cryptopredict.operations.broker import job_not_queued
+from cryptopredict.operations.jobs import Quarantined
 from cryptopredict.operations.models import TaskRun
 from markets.models import SyncRun
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
+DATABASE_ERRORS = (DatabaseError, InterfaceError)
 
 
 @signals.before_task_publish.connect
 def on_publish(headers: dict[str, Any], body: Any, routing_key: str = "", **_: Any) -> None:
     args, kwargs = body[0], body[1]
     try:
+        connection.close_if_unusable_or_obsolete()  # beat lives long; its connection may have died since
         runs.record_queued(headers["id"], headers["task"], args, kwargs, routing_key)
-    except DatabaseError:
+    except DATABASE_ERRORS:
         logger.exception("%s is queued, but that could not be noted", headers["task"])
+
+
+@job_not_queued.connect
+def on_not_queued(task_id: str, reason: str, **_: Any) -> None:
+    try:
+        runs.record_end(task_id, TaskRun.State.FAILED, result=reason)
+    except DATABASE_ERRORS:
+        logger.exception("%s is not queued, but that could not be noted", task_id)
 
 
 @signals.task_success.connect
@@ -36,14 +48,15 @@ def on_success(sender: Any, result: Any, **_: Any) -> None:
 @signals.task_failure.connect
 def on_failure(sender: Any, task_id: str, exception: BaseException, einfo: Any, **_: Any) -> None:
     text = f"{type(exception).__name__}: {exception}"
-    _note_end(sender, TaskRun.State.FAILED, task_id=task_id, result=text, traceback=str(einfo or ""))
+    state = TaskRun.State.QUARANTINED if isinstance(exception, Quarantined) else TaskRun.State.FAILED
+    _note_end(sender, state, task_id=task_id, result=text, traceback=str(einfo or ""))
 
 
 @signals.task_retry.connect
 def on_retry(request: Any, reason: Any, **_: Any) -> None:
     try:
         runs.record_retry(request.id, str(reason))
-    except DatabaseError:
+    except DATABASE_ERRORS:
         logger.exception("%s will be retried, but that could not be noted", request.id)
 
 
@@ -79,5 +92,5 @@ def on_sync_run(instance: SyncRun, created: bool, **_: Any) -> None:
 def _note_end(sender: Any, state: TaskRun.State, *, task_id: str = "", **texts: str) -> None:
     try:
         runs.record_end(task_id or sender.request.id, state, **texts)
-    except DatabaseError:
+    except DATABASE_ERRORS:
         logger.exception("%s is %s, but that could not be noted", sender.name, state)

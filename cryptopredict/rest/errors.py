@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Validati
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from kombu.exceptions import OperationalError as BrokerError
 from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
@@ -82,6 +83,9 @@ def as_api_exception(exc: Exception) -> exceptions.APIException | None:
         case OperationalError() | InterfaceError():
             logger.error("The database does not answer: %s", exc)
             return unavailable()
+        case BrokerError():
+            logger.error("The broker does not answer: %s", exc)
+            return unavailable("The queue of jobs does not answer just now; try again shortly.")
     return None
 
 

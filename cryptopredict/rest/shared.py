@@ -1,6 +1,7 @@
-"""Counters and claims in the cache that stay exact when many processes use them at once."""
+"""Counters and claims in the cache that stay exact when many processes use them, and values it may lose."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 
 CACHE_ERRORS = (OSError, RedisError)  # what a cache that cannot be reached raises
 LOCK_FILES = 64
+logger = logging.getLogger(__name__)
 
 
 def count(key: str, *, keep_seconds: int) -> int:
@@ -39,6 +41,23 @@ def claim(key: str, value: Any, *, keep_seconds: int) -> bool:
         with exclusive(cache, key):
             return bool(cache.add(key, value, keep_seconds))
     return bool(cache.add(key, value, keep_seconds))
+
+
+def recall(key: str) -> Any:
+    """What was kept under the key, or None; also None while the cache is down: a page must do without it."""
+    try:
+        return caches["default"].get(key)
+    except CACHE_ERRORS as error:
+        logger.warning("%s is worked out anew, the cache does not answer: %s", key, error)
+        return None
+
+
+def keep(key: str, value: Any, *, keep_seconds: int) -> None:
+    """Keeps a value that can be worked out again; without effect while the cache is down."""
+    try:
+        caches["default"].set(key, value, keep_seconds)
+    except CACHE_ERRORS as error:
+        logger.warning("%s is not kept, the cache does not answer: %s", key, error)
 
 
 @contextmanager

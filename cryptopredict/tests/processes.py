@@ -45,13 +45,14 @@ class Installation:
         }
         self.log = folder / "processes.log"
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.prefix: tuple[str, ...] = ()  # goes before each command that is started
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                command,
+                [*self.prefix, *command],
                 cwd=ROOT,
-                env=self.environment,
+                env={**self.environment, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -60,9 +61,19 @@ class Installation:
         self.processes.append(process)
         return process
 
-    def start_worker(self, *options: str, queues: str = "ingest") -> subprocess.Popen[bytes]:
+    def start_worker(
+        self, *options: str, queues: str = "ingest", **environment: str
+    ) -> subprocess.Popen[bytes]:  # fmt: skip
         command = ["celery", "-A", "cryptopredict", "worker", "-I", "cryptopredict.tests.jobs", "-Q", queues]
-        return self.start(sys.executable, "-m", *command, "-l", "INFO", *options)
+        return self.start(sys.executable, "-m", *command, "-l", "INFO", *options, **environment)
+
+    def start_beat(self, **environment: str) -> subprocess.Popen[bytes]:
+        command = ["celery", "-A", "cryptopredict", "beat", "-l", "INFO", "--pidfile", "", "--max-interval", "1"]
+        return self.start(sys.executable, "-m", *command, **environment)
+
+    def start_web(self, port: int, *options: str) -> subprocess.Popen[bytes]:
+        address = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--no-control-socket"]
+        return self.start(sys.executable, "-m", "gunicorn", "cryptopredict.wsgi", *address, *options)
 
     def run(self, *command: str) -> str:
         """Runs a Python command to its end and returns what it printed."""
@@ -90,7 +101,7 @@ class Installation:
     def stop(self) -> None:
         """Kills what still runs, children included: what a process does at its orderly end is for tests to see."""
         for process in self.processes:
-            family = _family(process.pid)
+            family = descendants(process.pid)
             process.kill()
             process.wait()
             for member in family:
@@ -98,7 +109,7 @@ class Installation:
                     member.kill()
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def descendants(pid: int) -> list[psutil.Process]:
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:

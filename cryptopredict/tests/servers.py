@@ -6,7 +6,9 @@ starts a server of its own for whichever of the two is not given.
 
 import os
 import pwd
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,17 +19,28 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 START_TIMEOUT_SECONDS = 30
+LOOPBACK = "127.0.0.1"
 
 
 class ServerMissing(RuntimeError):
     """A server program that a test needs is not installed; the message says how to get it."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port(host: str = LOOPBACK) -> int:
+    """A port that nobody listens on, drawn from below those that the system hands out to outgoing connections.
+
+    Drawn at random: test processes that run side by side would be told the same one, a moment before it is taken.
+    """
+    for _ in range(100):
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port was found")
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], what: str, log: Path) -> None:
@@ -40,10 +53,10 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], what
     raise RuntimeError(f"{what} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def accepts_connections(port: int) -> bool:
+def accepts_connections(port: int, host: str = LOOPBACK) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -58,17 +71,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
 class RedisServer:
     """A Redis on a port of its own, which a test may kill and start again with what it had kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
         found = shutil.which("redis-server")
         if found is None:
             raise ServerMissing("This test needs Redis: apt-get install redis-server, or set REDIS_URL.")
-        self.program, self.folder, self.port = found, folder, free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self.program, self.folder, self.host, self.port = found, folder, host, free_port(host)
+        self.url = f"redis://{host}:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         log = self.folder / "redis.log"
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
+        options = ["--port", str(self.port), "--bind", self.host, "--dir", str(self.folder), "--save", ""]
+        options += ["--protected-mode", "yes" if self.host == LOOPBACK else "no"]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [self.program, *options, "--appendonly", "yes", "--appendfsync", "always"],
@@ -76,31 +90,44 @@ class RedisServer:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_until(lambda: accepts_connections(self.port), self.process, "Redis", log)
+        wait_until(lambda: accepts_connections(self.port, self.host), self.process, "Redis", log)
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
+    def freeze(self) -> None:
+        """From now on it accepts connections and never answers."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         if self.process is not None:
+            self.thaw()
             end(self.process)
 
 
 class PostgresServer:
-    """A PostgreSQL cluster in a temporary folder, run by an ordinary account (it refuses to run as root)."""
+    """A PostgreSQL cluster in a temporary folder, run by an ordinary account (it refuses to run as root).
 
-    def __init__(self, folder: Path) -> None:
+    Whoever reaches its address is let in: loopback, or a network that only a test's own namespaces are on.
+    """
+
+    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
         installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
         programs = sorted(installed, key=lambda path: path.parts[4].zfill(4))  # the newest version last
         on_path = shutil.which("initdb")
         if not programs and on_path is None:
             raise ServerMissing("This test needs PostgreSQL: apt-get install postgresql or set DATABASE_URL.")
         self.bin = (programs[-1] if programs else Path(str(on_path))).parent
-        self.folder, self.port = folder, free_port()
+        self.folder, self.host, self.port = folder, host, free_port(host)
         self.account = self._ordinary_account()
-        self.url = f"postgres://cryptopredict@127.0.0.1:{self.port}/postgres"
+        self.url = f"postgres://cryptopredict@{host}:{self.port}/postgres"
         self.process: subprocess.Popen[bytes] | None = None
 
     @staticmethod
@@ -122,13 +149,16 @@ class PostgresServer:
         )
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stderr.decode(errors='replace')[-2000:]}")
+        if self.host != LOOPBACK:
+            with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     def start(self) -> None:
         log = self.folder / "postgres.log"
         options = [
             f"-D{self.folder / 'data'}",
             f"-cport={self.port}",
-            "-clisten_addresses=127.0.0.1",
+            f"-clisten_addresses={self.host}",
             "-cfsync=off",
             "-cmax_connections=60",
             f"-cunix_socket_directories={self.folder}",
@@ -153,9 +183,15 @@ class PostgresServer:
             return False
         return True
 
+    def stop_at_once(self) -> None:
+        """PostgreSQL's immediate mode: every session is cut off, and the next start recovers from the log."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(30)
+
     def stop(self) -> None:
         if self.process is not None:
-            self.process.send_signal(2)  # SIGINT: PostgreSQL's fast shutdown
+            self.process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
@@ -163,9 +199,9 @@ class PostgresServer:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(host: str = LOOPBACK) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="cryptopredict-redis-") as folder:
-        server = RedisServer(Path(folder))
+        server = RedisServer(Path(folder), host)
         try:
             server.start()
             yield server
@@ -174,9 +210,9 @@ def running_redis() -> Iterator[RedisServer]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
+def running_postgres(host: str = LOOPBACK) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory(prefix="cryptopredict-postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), host)
         server.create()
         try:
             server.start()

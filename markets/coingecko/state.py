@@ -23,6 +23,8 @@ Change = Callable[[Document], T]
 """Changes the document in place and returns a result; may run again, so it must touch nothing else."""
 Merge = Callable[[Document, Document], None]
 """Brings what this process remembers (second) into the document born after the store lost it (first)."""
+Recollect = Callable[[str], Document | None]
+"""What is known elsewhere of a document that the store does not have and this process never saw; None: nothing."""
 
 _BUSY_TIMEOUT_SECONDS = 5.0
 _REDIS_TIMEOUT_SECONDS = 0.5
@@ -56,8 +58,9 @@ class SharedState(Protocol):
 class _Memory:
     """What this process saw last: flushing the store must not turn an open breaker into a closed one."""
 
-    def __init__(self) -> None:
+    def __init__(self, recollect: Recollect | None) -> None:
         self._seen: dict[str, str] = {}
+        self._recollect = recollect
 
     def apply(self, name: str, raw: str | None, change: Change[T], merge: Merge, now: float) -> tuple[str, T]:
         document = _decode(name, raw) if raw else {"born": uuid.uuid4().hex, "born_at": now}
@@ -66,6 +69,10 @@ class _Memory:
             remembered = _decode(name, seen)
             if remembered["born"] != document["born"]:
                 merge(document, remembered)
+        elif not raw and self._recollect is not None:
+            recollected = self._recollect(name)
+            if recollected is not None:
+                merge(document, recollected)
         result = change(document)
         return json.dumps(document, allow_nan=False), result
 
@@ -86,10 +93,12 @@ def _decode(name: str, raw: str) -> Document:
 class DiskState:
     """Shared by all processes of one host, in one SQLite file."""
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: str | Path, *, clock: Callable[[], float] = time.time, recollect: Recollect | None = None
+    ) -> None:
         self._path = Path(path)
         self._clock = clock
-        self._memory = _Memory()
+        self._memory = _Memory(recollect)
 
     def now(self) -> float:
         return self._clock()
@@ -143,17 +152,29 @@ class RedisState:
     """Shared by all processes of all hosts, in one Redis; its clock is the clock of all of them."""
 
     def __init__(
-        self, client: redis.Redis, *, prefix: str = "coingecko:", clock: Callable[[], float] | None = None
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str = "coingecko:",
+        clock: Callable[[], float] | None = None,
+        recollect: Recollect | None = None,
     ) -> None:
         self._client = client
         self._prefix = prefix
         self._clock = clock
-        self._memory = _Memory()
+        self._memory = _Memory(recollect)
         # A registered script loads itself again after a restart or SCRIPT FLUSH (NOSCRIPT).
         self._compare_and_set = client.register_script(_COMPARE_AND_SET)
 
     @classmethod
-    def from_url(cls, url: str, *, prefix: str = "coingecko:", clock: Callable[[], float] | None = None) -> RedisState:
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = "coingecko:",
+        clock: Callable[[], float] | None = None,
+        recollect: Recollect | None = None,
+    ) -> RedisState:
         """Connect with short time-outs: a Redis that hangs must fail the call, not hold up the worker."""
         client = redis.Redis.from_url(
             url,
@@ -162,7 +183,7 @@ class RedisState:
             # One more try, at once, for a connection that died with a restart.
             retry=Retry(NoBackoff(), 1),
         )
-        return cls(client, prefix=prefix, clock=clock)
+        return cls(client, prefix=prefix, clock=clock, recollect=recollect)
 
     def now(self) -> float:
         if self._clock is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from markets.sample.csv_files import ReplayDataError
 from markets.sample.market import Market
 from markets.sample.replay import replay_market
-from markets.sample.server import SampleServer
+from markets.sample.server import HOST, SampleServer
 from markets.sample.simulated import simulated_market
 
 
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         market = _market(options)
         server = SampleServer(
             market,
+            host=options.host,
             port=options.port,
             calls_per_minute=options.calls_per_minute,
             monthly_credits=options.monthly_credits,
@@ -51,7 +52,8 @@ def _market(options: argparse.Namespace) -> Market:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m markets.sample", description=__doc__)
-    parser.add_argument("--port", type=int, default=8900, help="port on 127.0.0.1 (0: any free one)")
+    parser.add_argument("--host", default=HOST, help="address to listen on (default: this computer only)")
+    parser.add_argument("--port", type=int, default=8900, help="port (0: any free one)")
     parser.add_argument("--source", choices=["simulated", "replay"], default="simulated")
     parser.add_argument("--data", type=Path, help="folder of CSV files to replay")
     parser.add_argument("--seed", type=int, default=7, help="seed of all that is random")

@@ -45,7 +45,7 @@ class Reply:
 
 
 class SampleServer:
-    """A CoinGecko-compatible server for one market, on `port` of the loopback interface (0: any free port).
+    """A CoinGecko-compatible server for one market, on `port` (0: any free one) of the loopback interface or `host`.
 
     Limits of None do not limit; without `api_key` any demo key, or none, is accepted. `clock` gives
     seconds since 1970 and decides what "now" is in answers, limits and the log.
@@ -55,6 +55,7 @@ class SampleServer:
         self,
         market: Market,
         *,
+        host: str = HOST,
         port: int = 0,
         calls_per_minute: int | None = None,
         monthly_credits: int | None = None,
@@ -68,14 +69,15 @@ class SampleServer:
         self.stopping = threading.Event()
         self._api_key = api_key
         self._clock = clock
-        self._listener = _Listener((HOST, port), self)
+        self._listener = _Listener((host, port), self)
         self._endpoints = Endpoints(market, self._image_url)
         self._thread: threading.Thread | None = None
 
     @property
     def origin(self) -> str:
         """The scheme, host and port."""
-        return f"http://{HOST}:{self._listener.server_address[1]}"
+        host, port = self._listener.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     @property
     def base_url(self) -> str:

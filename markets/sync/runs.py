@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from markets.coingecko.schemas import Rejected
@@ -93,6 +93,7 @@ def recorded_run(
         _finish(run, tally, SyncRun.State.CANCELLED, str(stop))
         return
     except BaseException as error:
+        connection.close_if_unusable_or_obsolete()  # a run that lost its connection is told of over a new one
         _finish(run, tally, SyncRun.State.FAILED, str(error) or type(error).__name__)
         raise
     state = SyncRun.State.PARTIAL if tally.problems else SyncRun.State.SUCCEEDED

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from django.core.cache import cache
 from django.db.models import Count, Q, QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -16,6 +15,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cryptopredict.rest import shared
 from cryptopredict.rest.errors import ApiProblem, FieldError
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import StrictQueryMixin
@@ -142,7 +142,11 @@ class VerifyView(PublicView):
 
     @extend_schema(operation_id="predictions_verify", tags=TAGS, responses=serializers.ChainReportSerializer)
     def get(self, request: Request) -> Response:
-        return Response(cache.get_or_set(CHAIN_KEY, chain_report, CHAIN_KEPT_SECONDS))
+        report = shared.recall(CHAIN_KEY)
+        if report is None:
+            report = chain_report()
+            shared.keep(CHAIN_KEY, report, keep_seconds=CHAIN_KEPT_SECONDS)
+        return Response(report)
 
 
 def chain_report() -> dict[str, Any]:
