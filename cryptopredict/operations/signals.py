@@ -26,7 +26,8 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 def on_publish(headers: dict[str, Any], body: Any, routing_key: str = "", **_: Any) -> None:
     args, kwargs = body[0], body[1]
     try:
-        connection.close_if_unusable_or_obsolete()  # beat lives long; its connection may have died since
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()  # beat lives long; its connection may have died since
         runs.record_queued(headers["id"], headers["task"], args, kwargs, routing_key)
     except DATABASE_ERRORS:
         logger.exception("%s is queued, but that could not be noted", headers["task"])
