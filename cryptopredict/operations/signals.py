@@ -7,12 +7,13 @@ import sys
 from typing import Any
 
 from celery import signals
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from cryptopredict.operations import runs
 from cryptopredict.operations.broker import job_not_queued
 from cryptopredict.operations.jobs import Quarantined
 from cryptopredict.operations.models import TaskRun
+from markets.lease import drop_lost_connection
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
@@ -23,7 +24,7 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 def on_publish(headers: dict[str, Any], body: Any, **_: Any) -> None:
     args, kwargs = body[0], body[1]
     try:
-        connection.close_if_unusable_or_obsolete()  # beat lives long; its connection may have died since
+        drop_lost_connection()  # beat lives long; its connection may have died since
         runs.record_queued(headers["id"], headers["task"], args, kwargs)
     except DATABASE_ERRORS:
         logger.exception("%s is queued, but that could not be noted", headers["task"])
