@@ -39,6 +39,12 @@ class Turn:
         lease.save(update_fields=["expires_at"])
 
 
+def drop_lost_connection() -> None:
+    """Lets the next query open a new connection when this one broke; does nothing inside a transaction."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
 @contextmanager
 def single_flight(name: str, *, holder: str, seconds: float) -> Iterator[Turn]:
     """Holds the lease `name` for as long as the body runs, for at most `seconds` after the last confirmation.
@@ -50,7 +56,7 @@ def single_flight(name: str, *, holder: str, seconds: float) -> Iterator[Turn]:
     try:
         yield turn
     finally:
-        connection.close_if_unusable_or_obsolete()  # what ended the body may have been the connection's own end
+        drop_lost_connection()  # its end may be what ended the body
         Lease.objects.filter(name=name, token=turn.token).update(expires_at=None, holder="")
 
 

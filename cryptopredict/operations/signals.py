@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from celery import signals
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 
@@ -15,6 +15,7 @@ from cryptopredict.operations import heartbeats, runs
 from cryptopredict.operations.broker import job_not_queued
 from cryptopredict.operations.jobs import Quarantined
 from cryptopredict.operations.models import TaskRun
+from markets.lease import drop_lost_connection
 from markets.models import SyncRun
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,7 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 def on_publish(headers: dict[str, Any], body: Any, routing_key: str = "", **_: Any) -> None:
     args, kwargs = body[0], body[1]
     try:
-        if not connection.in_atomic_block:
-            connection.close_if_unusable_or_obsolete()  # beat lives long; its connection may have died since
+        drop_lost_connection()  # beat lives long; its connection may have died since
         runs.record_queued(headers["id"], headers["task"], args, kwargs, routing_key)
     except DATABASE_ERRORS:
         logger.exception("%s is queued, but that could not be noted", headers["task"])

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from markets.coingecko.schemas import Rejected
-from markets.lease import AlreadyRunning, Turn, single_flight
+from markets.lease import AlreadyRunning, Turn, drop_lost_connection, single_flight
 from markets.models import RejectedPoint, SyncRun
 
 ABANDONED_AFTER = timedelta(minutes=40)  # longer than any job's time limit
@@ -93,7 +93,7 @@ def recorded_run(
         _finish(run, tally, SyncRun.State.CANCELLED, str(stop))
         return
     except BaseException as error:
-        connection.close_if_unusable_or_obsolete()  # a run that lost its connection is told of over a new one
+        drop_lost_connection()  # a run that lost its connection is told of over a new one
         _finish(run, tally, SyncRun.State.FAILED, str(error) or type(error).__name__)
         raise
     state = SyncRun.State.PARTIAL if tally.problems else SyncRun.State.SUCCEEDED
