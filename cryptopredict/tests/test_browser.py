@@ -193,3 +193,9 @@ def test_it_lets_staff_run_a_job_see_it_succeed_and_find_it_in_the_audit_log(pag
     assert "ops@example.org" in entry
     assert "task.run" in entry
     assert "markets.sync_all_prices" in entry
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in ("", "tasks/", "quality/", "coins/", "audit/"):
+        page.goto(f"{site.url}/ops/{path}")
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, path
