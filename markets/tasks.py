@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from celery import Task, shared_task
 from celery.utils.log import get_task_logger
-from django.conf import settings
-from django.utils import timezone
 
 from markets import sync
 from markets.coingecko.budget import ScheduleDoesNotFit
 from markets.coingecko.errors import CoinGeckoError
-from markets.lease import AlreadyRunning, LeaseLost, single_flight
+from markets.lease import AlreadyRunning, LeaseLost, database_now
 from markets.quality.checks import check_quality
 from markets.upstream import build_client
 
@@ -63,12 +61,8 @@ def cleanup_old_data(self: "Task[Any, Any]") -> None:
 @shared_task(name="markets.check_data_quality", bind=True, expires=3300)
 def check_data_quality(self: "Task[Any, Any]") -> None:
     """Looks for gaps, frozen feeds, repeated rows and outliers; a second check beside one that runs is not needed."""
-    holder = self.request.id or "by hand"
-    with (
-        told("data quality was not checked"),
-        single_flight("data quality", holder=holder, seconds=settings.CELERY_TASK_TIME_LIMIT),
-    ):
-        check_quality(now=timezone.now())
+    with told("data quality was not checked"):
+        check_quality(now=database_now(), task_id=self.request.id or "")
 
 
 @shared_task(name="markets.sync_specific_cryptocurrency", bind=True)
@@ -80,17 +74,13 @@ def sync_specific_cryptocurrency(self: "Task[Any, Any]", coingecko_id: str) -> N
 
 @shared_task(name="markets.backfill_cryptocurrency", bind=True)
 def backfill_cryptocurrency(self: "Task[Any, Any]", coingecko_id: str, start: str, end: str) -> None:
-    """One coin's hours and days between two ISO dates or times, asked for again."""
+    """One coin's hours and days between two ISO dates, both included, asked for again."""
+    day_after = datetime.combine(date.fromisoformat(end) + timedelta(days=1), time(), tzinfo=UTC)
     with told(f"{coingecko_id} was not backfilled"):
         sync.backfill_coin(
             client=build_client(),
             coingecko_id=coingecko_id,
-            start=_instant(start),
-            end=_instant(end),
+            start=datetime.combine(date.fromisoformat(start), time(), tzinfo=UTC),
+            end=min(day_after, database_now()),
             task_id=self.request.id or "",
         )
-
-
-def _instant(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -16,7 +16,7 @@ from markets.quality.rebuild import rebuild_coarser
 from markets.quality.rules import LIMITS, find_gaps
 from markets.quality.scan import Finding, Scan, floor_to_slot, gap_finding, scan_interval, slot_number
 from markets.querysets import DataFaultQuerySet
-from markets.sync import Tally, recorded_run
+from markets.sync import Tally, single_run
 
 CHUNK = 100
 # Slots before the last run that are looked at again: a spike is known once it is back, and rows arrive late.
@@ -43,24 +43,22 @@ class Portion:
     since: datetime | None
 
 
-def check_quality(*, now: datetime, coin_ids: Sequence[int] | None = None, since: datetime | None = None) -> SyncRun:
+def check_quality(
+    *, now: datetime, coin_ids: Sequence[int] | None = None, since: datetime | None = None, task_id: str = ""
+) -> SyncRun:
     """Checks the tracked coins, or those given, and records the run; running it again changes nothing.
 
     Without `since` a run goes on from where the last one began, and takes one coin in 24 over all its history. With
-    `coin_ids` and no `since` all of their history is checked.
+    `coin_ids` and no `since` all of their history is checked. Raises AlreadyRunning while another check goes on.
     """
-    tally = Tally()
     portions = _portions(now, coin_ids, since)
-    with recorded_run(SyncRun.Kind.QUALITY, tally) as run:
-        run.total = sum(len(portion.coin_ids) for portion in portions)
-        run.save(update_fields=["total"])
+    with single_run(SyncRun.Kind.QUALITY, tally := Tally(), task_id=task_id) as step:
+        step.begin(sum(len(portion.coin_ids) for portion in portions))
         for ids, begin in _chunks(portions):
             tally.rows_written += _check_chunk(ids, begin, now)
-            run.done += len(ids)
-            run.rows_written = tally.rows_written
-            run.save(update_fields=["done", "rows_written"])
+            step.advance(step.run.done + len(ids))
         tally.rows_written += _expire(now)
-    return run
+    return step.run
 
 
 def _portions(now: datetime, coin_ids: Sequence[int] | None, since: datetime | None) -> list[Portion]:

@@ -1,6 +1,6 @@
 """How much of a coin's history is there: the slots that should be, that are, and that are quarantined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from markets.models import Cryptocurrency, Interval, PriceData
 from markets.quality.rules import LIMITS
 
-# What the coin page and the staff board look at, by interval.
+# What the coin page looks at, by interval.
 WINDOWS = {
     Interval.FIVE_MINUTES: timedelta(days=2),
     Interval.HOUR: timedelta(days=90),
@@ -41,15 +41,6 @@ class Coverage:
         return (self.present - self.quarantined) / self.expected if self.expected else None
 
 
-@dataclass(frozen=True)
-class BoardRow:
-    """One coin of the board with the coverage of each interval."""
-
-    coingecko_id: str
-    name: str
-    coverage: dict[str, Coverage]
-
-
 def coverage(coin: Cryptocurrency, interval: Interval, start: datetime | None, end: datetime) -> Coverage:
     """The coverage of one interval over a range (None: since the coin's first slot), in one query."""
     return coverages(coin, {interval: (start, end)})[interval.value]
@@ -59,13 +50,6 @@ def coverages(coin: Cryptocurrency, ranges: dict[Interval, tuple[datetime | None
     """The coverage of several intervals, in one query."""
     row = _counted(Cryptocurrency.objects.filter(pk=coin.pk), ranges).values().get()
     return _read(row, ranges)
-
-
-def coverage_board(*, now: datetime, coin_ids: Sequence[int] | None = None) -> list[BoardRow]:
-    """The coverage of all tracked coins (or of those given) over each interval's window, by rank, in one query."""
-    coins = Cryptocurrency.objects.tracked() if coin_ids is None else Cryptocurrency.objects.filter(pk__in=coin_ids)
-    ranges = usual_ranges(now)
-    return [BoardRow(row["coingecko_id"], row["name"], _read(row, ranges)) for row in _counted(coins, ranges).values()]
 
 
 def usual_ranges(now: datetime) -> dict[Interval, tuple[datetime | None, datetime]]:

@@ -14,6 +14,7 @@ from cryptopredict.operations.models import Heartbeat, TaskRun
 from cryptopredict.operations.progress import Progress
 from cryptopredict.rest.strict import StrictMixin
 from markets.models import RejectedPoint, SyncRun
+from markets.sync.coins import LONGEST_BACKFILL
 
 MAX_REASON = 300
 SHORTEST_PERIOD_SECONDS, LONGEST_PERIOD_SECONDS = 10, 31 * 86_400
@@ -177,10 +178,15 @@ class BudgetSerializer(serializers.Serializer[Any]):
 
 
 class BackfillSerializer(StrictMixin):
-    """The days to fill, both included."""
+    """The days to fill, both included; at most a year back, which is what a free plan answers."""
 
     start = serializers.DateField()
     end = serializers.DateField()
+
+    def validate_start(self, value: date) -> date:
+        if value < timezone.now().date() - LONGEST_BACKFILL:
+            raise serializers.ValidationError("It lies more than 365 days back.", code="too_old")
+        return value
 
     def validate_end(self, value: date) -> date:
         if value > timezone.now().date():

@@ -104,6 +104,14 @@ class TestStart:
         )
         assert AuditEntry.objects.get().target == "bitcoin"
 
+    def test_it_queues_a_backfill_of_days(self, api: APIClient, bitcoin: Cryptocurrency) -> None:
+        today = timezone.now().date()
+        days = {"start": str(today - timedelta(days=3)), "end": str(today)}
+        assert api.post(SYNC + "coins/bitcoin/backfill/", days).status_code == 202
+        run = TaskRun.objects.get()
+        assert run.name == "markets.backfill_cryptocurrency"
+        assert run.arguments["kwargs"] == {"coingecko_id": "bitcoin", **days}
+
     @pytest.mark.parametrize("path", ["coins/nonesuch/", "coins/nonesuch/backfill/", "coins/%00/"])
     def test_it_knows_no_unknown_coin(self, api: APIClient, path: str) -> None:
         assert api.post(SYNC + path, {"start": "2026-01-01", "end": "2026-01-02"}).status_code == 404
@@ -116,6 +124,7 @@ class TestStart:
             ({"start": "2026-01-01", "end": "2026-01-02", "fast": 1}, [("fast", "unknown_field")]),
             ({"start": "2026-01-03", "end": "2026-01-02"}, [("start", "start_after_end")]),
             ({"start": "2999-01-01", "end": "2999-01-02"}, [("end", "in_future")]),
+            ({"start": "2020-01-01", "end": "2020-01-02"}, [("start", "too_old")]),
         ],
     )
     def test_it_names_what_is_wrong_with_a_backfill(
