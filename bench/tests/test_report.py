@@ -7,7 +7,7 @@ import pytest
 
 from bench import report
 from bench.__main__ import chosen, modules
-from bench.measuring import at_least, at_most, interleaved, percentile
+from bench.measuring import Side, at_least, at_most, interleaved, percentile
 
 SLOW = at_most(2, id="P3", what="latest", ours=3.0, reference=1.0, unit="ms")
 FAST = at_least(0.5, id="P1", what="ingest", ours=300_000.0, reference=400_000.0, unit="rows/s")
@@ -57,10 +57,17 @@ def test_it_finds_every_benchmark_by_its_file_and_runs_those_asked_for() -> None
 
 def test_it_takes_turns_and_the_median_of_all_but_the_first_round() -> None:
     turns: list[str] = []
-    first, second = iter([9.0, 1.0, 3.0, 2.0]), iter([8.0, 5.0, 5.0, 6.0])
-    medians = interleaved(
-        lambda: turns.append("a") or next(first), lambda: turns.append("b") or next(second), runs=3
-    )  # fmt: skip
+
+    def side(name: str, seconds: list[float]) -> Side:
+        left = iter(seconds)
+
+        def run() -> float:
+            turns.append(name)
+            return next(left)
+
+        return run
+
+    medians = interleaved(side("a", [9.0, 1.0, 3.0, 2.0]), side("b", [8.0, 5.0, 5.0, 6.0]), runs=3)
     assert (medians, "".join(turns)) == ([2.0, 5.0], "abababab")
 
 
