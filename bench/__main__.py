@@ -83,7 +83,9 @@ def main(arguments: list[str]) -> int:
         with prepared():
             for name, module in wanted.items():
                 print(f"{name} …", file=sys.stderr, flush=True)
-                results += importlib.import_module(f"bench.{module}").run()
+                for result in importlib.import_module(f"bench.{module}").run():
+                    print(f"   {result.id}: {result.ratio:.3g} (goal {result.goal})", file=sys.stderr, flush=True)
+                    results.append(result)
     except (ServerMissing, ValueError) as problem:
         print(problem, file=sys.stderr)
         return 2

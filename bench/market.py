@@ -149,11 +149,13 @@ def build(size: Size) -> None:
             [BEGIN, size.slots - 1, keys[0], keys[-1]],
         )
         cursor.execute(
-            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            "SELECT conname, pg_get_constraintdef(made.oid), array_to_string(reloptions, ', ')"
+            " FROM pg_constraint made JOIN pg_class ON pg_class.oid = conindid"
             " WHERE conrelid = 'public.markets_pricedata'::regclass AND contype IN ('p', 'u')"
         )
-        for name, definition in cursor.fetchall():
-            cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+        for name, definition, options in cursor.fetchall():
+            storage = f" WITH ({options})" if options else ""
+            cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}{storage}")
         cursor.execute(f"VACUUM (ANALYZE) {table}")
         cursor.execute(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
         cursor.execute("RESET statement_timeout")
