@@ -8,13 +8,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 MARKET ?= live
 DATA ?=
+ONLY ?=
 PORT ?= 8000
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # Tests on local files must not meet a database or a Redis that the shell happens to name.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check
+.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-faults  run the tests that inject faults into real processes"
 	@echo "make test-soak    play a month and a day of 5,000 coins in fast-forward (about 20 minutes)"
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
+	@echo "make bench        measure against peers and physical limits; ONLY=P1,P3"
 	@echo "make setup        prepare .venv"
 
 setup:
@@ -50,6 +52,10 @@ test-soak: setup servers
 
 test-faults: setup servers
 	$(PY) -m cryptopredict.tests.servers $(PYTEST) -n 0 -m faults
+
+# Measures; nothing here is a test. On a database of its own, in PostgreSQL of its own unless DATABASE_URL is given.
+bench: setup servers
+	$(PY) -m bench "$(ONLY)"
 
 # Installs the servers and the browser that the tests need, where a package manager allows it.
 servers:

@@ -83,6 +83,13 @@ SCHEDULE = (
         "Deletes fine price slots past their keep time.",
     ),
     Entry(
+        "Repack prices",
+        "markets.repack_prices",
+        Clock(minute="45", hour="4"),
+        timedelta(hours=20),
+        "Packs the index of prices and vacuums their table; on PostgreSQL.",
+    ),
+    Entry(
         "Train a model",
         "predictions.train_model",
         Clock(minute="40", hour="3", day_of_week="1"),

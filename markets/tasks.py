@@ -8,7 +8,7 @@ from typing import Any
 from celery import Task, shared_task
 from celery.utils.log import get_task_logger
 
-from markets import sync
+from markets import sync, upkeep
 from markets.coingecko.budget import ScheduleDoesNotFit
 from markets.coingecko.errors import CoinGeckoError
 from markets.lease import AlreadyRunning, LeaseLost, database_now
@@ -84,3 +84,9 @@ def backfill_cryptocurrency(self: "Task[Any, Any]", coingecko_id: str, start: st
             end=min(day_after, database_now()),
             task_id=self.request.id or "",
         )
+
+
+@shared_task(name="markets.repack_prices", expires=80_000)
+def repack_prices() -> None:
+    """Packs the index of prices, so that a chart reads few pages; PostgreSQL only."""
+    upkeep.repack_prices()

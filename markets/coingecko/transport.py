@@ -87,7 +87,7 @@ class Transport:
             raise UpstreamUnavailable("The answer of CoinGecko was cut off at its deadline.")
         if response.status_code != 200:
             raise error_from_answer(response.status_code, body, response.headers, now=self._clock())
-        return _decode(body, response.headers.get("content-type", ""))
+        return decode(body, response.headers.get("content-type", ""))
 
     def _read(self, response: requests.Response) -> Iterator[bytes]:
         declared = response.headers.get("content-length", "")
@@ -116,7 +116,8 @@ def _too_large(limit: int, status: int) -> CoinGeckoError:
     return BadAnswer(f"The answer is larger than {limit:,} bytes.", status=status)
 
 
-def _decode(body: bytes, content_type: str) -> Any:
+def decode(body: bytes, content_type: str) -> Any:
+    """Return what the JSON says. Raises a retryable BadAnswer for a web page or broken JSON."""
     if "html" in content_type.lower() or body.lstrip()[:1] == b"<":
         raise BadAnswer("CoinGecko answered with a web page instead of JSON.", status=200, is_retryable=True)
     try:

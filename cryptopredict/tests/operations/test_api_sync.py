@@ -192,7 +192,11 @@ class TestState:
         assert hours["oldest_at"] == "2026-03-01T07:00:00Z"
         assert [row["coins_without"] for row in answer["freshness"]] == [2, 0, 2]
         assert [run["kind"] for run in answer["last_runs"]] == ["history", "prices"]
-        assert {entry["task"] for entry in answer["next_runs"]} == {*START.values(), "markets.check_data_quality"}
+        assert {entry["task"] for entry in answer["next_runs"]} == {
+            *START.values(),
+            "markets.check_data_quality",
+            "markets.repack_prices",
+        }
         assert all(entry["next_run_at"] for entry in answer["next_runs"])
         assert answer["upstream"]["breaker"]["state"] == "closed"
 

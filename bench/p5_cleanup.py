@@ -1,0 +1,73 @@
+"""P5: readers while an expired day of five-minute prices is dropped."""
+
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+
+from bench.market import BEGIN, LARGE, build, use
+from bench.measuring import RUNS, Result, at_most, percentile
+from markets.models import Cryptocurrency
+from markets.series import read_slots
+from markets.sync import cleanup
+
+READERS = 2
+PAUSE_SECONDS = 0.02  # of a reader between two charts: the machine is not saturated, as a site's is not
+QUIET_SECONDS = 6.0
+WEEK = timedelta(days=7)
+
+
+def run() -> Iterator[Result]:
+    build(LARGE)
+    quiet: list[float] = []
+    busy: list[float] = []
+    for number in range(RUNS):
+        before = BEGIN + timedelta(days=number + 1)
+        quiet.append(_readers_p99(lambda: time.sleep(QUIET_SECONDS)))
+        busy.append(_readers_p99(_clean_up_to(before)))
+    use(None)
+    mine, reference = (statistics.median(each) * 1000 for each in (busy, quiet))
+    yield at_most(1.5, id="P5", what="readers' p99 during clean-up", ours=mine, reference=reference, unit="ms")
+
+
+def _clean_up_to(before: datetime) -> Callable[[], None]:
+    def clean_up() -> None:
+        use(LARGE)
+        run = cleanup(now=before + timedelta(days=settings.KEEP_5M_DAYS))
+        if run.rows_written != LARGE.coins * 288:
+            raise RuntimeError("The clean-up did not drop one whole day.")
+
+    return clean_up
+
+
+def _readers_p99(meanwhile: Callable[[], None]) -> float:
+    """The 99th percentile of the seconds of a week's chart, read by some threads while something else runs."""
+    coins = list(Cryptocurrency.objects.order_by("pk"))
+    stop = threading.Event()
+    seconds: list[float] = []
+
+    def read() -> None:
+        use(LARGE)
+        chance = random.Random(threading.get_ident())
+        while not stop.is_set():
+            begun = time.perf_counter()
+            read_slots(chance.choice(coins), "5m", LARGE.end - WEEK, LARGE.end)
+            seconds.append(time.perf_counter() - begun)
+            time.sleep(PAUSE_SECONDS)
+        connection.close()
+
+    readers = [threading.Thread(target=read) for _ in range(READERS)]
+    for reader in readers:
+        reader.start()
+    try:
+        meanwhile()
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    return percentile(seconds, 0.99)
