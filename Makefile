@@ -49,7 +49,7 @@ test-soak: setup servers
 	$(PY) -m cryptopredict.tests.servers $(PY) -m pytest -q -s -m soak
 
 test-faults: setup servers
-	$(PY) -m cryptopredict.tests.servers $(PYTEST) -n 0 -m faults
+	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m faults
 
 # Installs the servers and the browser that the tests need, where a package manager allows it.
 servers:
