@@ -34,7 +34,7 @@ urlpatterns = [
     path("", include("markets.api.urls")),
     path("", include("predictions.api.urls")),
     path("", include("portfolios.api.urls")),
-    path("", include("cryptopredict.operations.api_urls")),
+    path("", include("cryptopredict.operations.api.urls")),
     re_path(r"^.*/$", UnknownPathView.as_view()),
 ]
 

@@ -55,6 +55,13 @@ SCHEDULE = (
         "Freezes the forecasts of the newest closed day that are still missing; most hours there are none.",
     ),
     Entry(
+        "Check data quality",
+        "markets.check_data_quality",
+        Clock(minute="25"),
+        timedelta(minutes=55),
+        "Finds gaps, frozen feeds, repeated rows and outliers in prices, and quarantines what cannot be true.",
+    ),
+    Entry(
         "Discover new cryptocurrencies",
         "markets.discover_new_cryptocurrencies",
         Clock(minute="35", hour="2"),

@@ -112,7 +112,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Django -----------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "cryptopredict.operations.adminconfig.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -300,7 +300,7 @@ CELERY_TASK_ROUTES = {
 CELERY_TASK_SOFT_TIME_LIMIT = 1500
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "cryptopredict.operations.beat:Scheduler"
 
 # The API ------------------------------------------------------------------------------------------
 
@@ -333,7 +333,7 @@ SIMPLE_JWT = {
     "UPDATE_LAST_LOGIN": True,
     "USER_ID_FIELD": "id",
 }
-SPECTACULAR_SETTINGS = {
+SPECTACULAR_SETTINGS: dict[str, object] = {
     "TITLE": "CryptoPredict API",
     "DESCRIPTION": "Markets, calibrated forecasts and their public record.",
     "VERSION": "1.0.0",
@@ -343,6 +343,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "IntervalEnum": ["5m", "1h", "1d"],
+        "CandleIntervalEnum": ["1h", "4h", "1d", "1w"],
+        "TaskRunStateEnum": "cryptopredict.operations.models.TaskRun.State",
+        "SyncRunStateEnum": "markets.models.SyncRun.State",
+        "SyncRunKindEnum": "markets.models.SyncRun.Kind",
+        "ProcessKindEnum": "cryptopredict.operations.models.Heartbeat.Kind",
+        "BreakerStateEnum": ["closed", "open", "half_open"],
+        "CheckStatusEnum": ["ok", "problem"],
+    },
 }
 
 # Mail and logs --------------------------------------------------------------------------------------

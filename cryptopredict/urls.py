@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("portfolios.urls")),
     path("", include("accounts.urls")),
     path("status/", views.status, name="status"),
+    path("ops/", include("cryptopredict.operations.pages.urls")),
     path("theme/", views.theme, name="theme"),
     path("api/v1/", include("cryptopredict.api")),
     *docs_urlpatterns,

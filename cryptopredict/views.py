@@ -9,8 +9,8 @@ from django.template.loader import get_template
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from cryptopredict.operations.health import JOBS
-from cryptopredict.operations.models import TaskRun
+from cryptopredict.operations.health import job_problems
+from cryptopredict.operations.models import Heartbeat, TaskRun
 from cryptopredict.schedule import SCHEDULE
 from markets.models import Cryptocurrency, SyncRun
 from markets.services import data_source, market_freshness
@@ -32,7 +32,8 @@ def status(request: HttpRequest) -> HttpResponse:
         "syncs": SyncRun.objects.order_by("-started_at", "-id")[:RUNS_SHOWN],
         "upstream": prices.order_by("-started_at", "-id").first(),
         "jobs": [(entry, runs.get(entry.task)) for entry in SCHEDULE],
-        "job_problems": [problem for check in JOBS.values() if (problem := check())],
+        "job_problems": job_problems(),
+        "processes": Heartbeat.objects.all(),
         "tracked": Cryptocurrency.objects.tracked().count(),
         "model": TrainedModel.objects.serving(),
         "forecasts": Prediction.objects.aggregate(

@@ -1,13 +1,19 @@
 """Coins, prices and sync runs in the admin."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
+from django.utils import timezone
 
 from markets import tasks
-from markets.models import Cryptocurrency, PriceData, RejectedPoint, SyncRun
+from markets.models import Cryptocurrency, DataFault, PriceData, RejectedPoint, Restatement, SyncRun
+from markets.quality.quarantine import NotPossible, release_quarantine, resolve_fault
 from markets.services import track_coins, untrack_coins
 
 
@@ -84,12 +90,94 @@ class PriceDataAdmin(ReadOnlyAdmin):
         "volume_24h",
         "market_cap",
         "samples",
+        "is_quarantined",
     )
-    list_filter = ("interval", "at")
+    list_filter = ("interval", "is_quarantined", "at")
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
     list_select_related = ("coin",)
     ordering = ("-at",)
     show_full_result_count = False
+
+
+class IsOpenFilter(admin.SimpleListFilter):
+    """Faults that stand open, or that were resolved."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("resolved", "Resolved")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DataFault]) -> QuerySet[DataFault]:
+        if self.value() in {"open", "resolved"}:
+            return queryset.filter(resolved_at__isnull=self.value() == "open")
+        return queryset
+
+
+class DecisionForm(ActionForm):
+    """The reason that goes with a decision about faults."""
+
+    reason = forms.CharField(required=False, max_length=200)
+
+
+@admin.register(DataFault)
+class DataFaultAdmin(ReadOnlyAdmin):
+    list_display = (
+        "coin", "interval", "kind", "start_at", "end_at", "slots", "detail", "found_at", "resolved_at", "resolution",
+    )  # fmt: skip
+    list_filter = (IsOpenFilter, "kind", "interval", "found_at")
+    search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name", "detail")
+    list_select_related = ("coin",)
+    list_per_page = 50
+    show_full_result_count = False
+    action_form = DecisionForm
+    actions = ("release_from_quarantine", "mark_resolved")
+
+    def has_delete_permission(self, request: HttpRequest, obj: DataFault | None = None) -> bool:
+        return False  # a decision is kept: the hourly check asks for it
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return bool(getattr(request.user, "has_perm", lambda _: False)("markets.change_datafault"))
+
+    @admin.action(description="Release from quarantine, for good", permissions=["decide"])
+    def release_from_quarantine(self, request: HttpRequest, queryset: QuerySet[DataFault]) -> None:
+        self.decide(request, queryset, release_quarantine, "released from quarantine")
+
+    @admin.action(description="Mark as resolved, for good", permissions=["decide"])
+    def mark_resolved(self, request: HttpRequest, queryset: QuerySet[DataFault]) -> None:
+        self.decide(request, queryset, resolve_fault, "marked as resolved")
+
+    def decide(
+        self, request: HttpRequest, queryset: QuerySet[DataFault], service: Callable[..., object], words: str
+    ) -> None:
+        """Applies a service to each fault, and says what was not possible."""
+        reason = request.POST.get("reason", "").strip()[:200]
+        if not reason:
+            messages.error(request, "Give a reason: it stays with the decision. Nothing was changed.")
+            return
+        done = 0
+        for fault in queryset:
+            try:
+                service(fault=fault, reason=reason, by=str(request.user), now=timezone.now())
+            except NotPossible as error:
+                messages.warning(request, f"{fault}: {error}")
+            else:
+                done += 1
+                self.log_change(request, fault, f"{words}: {reason}")
+        if done:
+            messages.success(request, f"{done} fault{pluralize(done)} {words}.")
+
+
+@admin.register(Restatement)
+class RestatementAdmin(ReadOnlyAdmin):
+    list_display = ("coin", "interval", "at", "field", "old_value", "new_value", "seen_at")
+    list_filter = ("interval", "field", "seen_at")
+    search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
+    list_select_related = ("coin",)
+    show_full_result_count = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Restatement | None = None) -> bool:
+        return False
 
 
 class RejectedPointInline(admin.TabularInline[RejectedPoint, SyncRun]):

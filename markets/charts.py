@@ -127,12 +127,13 @@ def _candles(coin: Cryptocurrency, view: ChartView, start: datetime | None) -> C
 
 
 def _line_trace(drawn: PriceSeries, ends: Sequence[datetime]) -> dict[str, Any]:
+    x, y = broken_line(ends, drawn.close, drawn.is_after_gap)
     return {
         "type": "scatter",
         "mode": "lines",
         "name": "Price",
-        "x": [stamp(at) for at in ends],
-        "y": rounded(drawn.close),
+        "x": x,
+        "y": y,
         "line": {"color": "var(--chart-price)", "width": 1.8},
     }
 
@@ -206,6 +207,21 @@ def base_layout() -> dict[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "dragmode": False,
     }
+
+
+def broken_line(
+    ends: Sequence[datetime], closes: Sequence[float], is_after_gap: Sequence[bool]
+) -> tuple[list[str], list[float | None]]:
+    """A line's x and y with a point of no value wherever slots are missing, so that it ends and begins anew."""
+    x: list[str] = []
+    y: list[float | None] = []
+    for end, close, is_new in zip(ends, rounded(closes), is_after_gap, strict=True):
+        if is_new:
+            x.append(x[-1])
+            y.append(None)
+        x.append(stamp(end))
+        y.append(close)
+    return x, y
 
 
 def price_format(prices: Sequence[float]) -> str:

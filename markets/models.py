@@ -106,7 +106,9 @@ class PriceData(models.Model):
     A day's ``close`` is the price at 00:00 UTC of the next day, and so equals the next day's ``open``.
     """
 
-    coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="prices")
+    # No index of its own: the one of price_once_per_slot begins with the coin. On PostgreSQL that one also carries
+    # the figures (migration 0003), so that a chart is read without the table.
+    coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="prices", db_index=False)
     interval = models.CharField(max_length=2, choices=Interval.choices)
     at = models.DateTimeField(help_text="Start of the slot, UTC.")
     open = models.FloatField()

@@ -61,7 +61,7 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         The close of day d is the price at 00:00 of d + 1, so each row is dated one day later.
         """
         last = cutoff_on - timedelta(days=1)
-        rows = self.daily().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
+        rows = self.daily().sound().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
 

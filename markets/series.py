@@ -1,5 +1,6 @@
 """One coin's prices over a range, as columns: few enough to draw, with every extreme kept."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from markets.models import Cryptocurrency, Interval, PriceData
+from markets.quality.rules import LIMITS
 
 RANGES: dict[str, timedelta | None] = {
     "1d": timedelta(days=1),
@@ -57,7 +59,8 @@ class Columns(NamedTuple):
 class PriceSeries:
     """Columns of equal length, oldest first; prices, trailing 24-hour volume and market cap in US dollars.
 
-    `at` is each slot's start in UTC; `total_points` counts the slots before any were left out.
+    `at` is each slot's start in UTC; `total_points` counts the slots before any were left out. `is_after_gap` says
+    where slots are missing before a point, which a line must not cross.
     """
 
     interval: str
@@ -70,6 +73,7 @@ class PriceSeries:
     market_cap: list[float | None]
     total_points: int
     is_downsampled: bool
+    is_after_gap: list[bool]
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def price_series(
         **kept._asdict(),
         total_points=len(slots.at),
         is_downsampled=len(places) < len(slots.at),
+        is_after_gap=gaps_before(slots.at, places, shortest_gap(coin, used)),
     )
 
 
@@ -187,7 +192,7 @@ def first_slots(coin: Cryptocurrency, start: datetime | None, end: datetime | No
     """When each interval that has slots in the range begins there, in one query of one index probe each."""
 
     def first(interval: str) -> Subquery:
-        slots = within(PriceData.objects.filter(coin=OuterRef("pk"), interval=interval), start, end)
+        slots = within(PriceData.objects.sound().filter(coin=OuterRef("pk"), interval=interval), start, end)
         return Subquery(slots.order_by("at").values("at")[:1])
 
     probes = {f"first_{name}": first(name) for name in Interval.values}
@@ -205,7 +210,7 @@ def within(slots: QuerySet[PriceData], start: datetime | None, end: datetime | N
 
 
 def read_slots(coin: Cryptocurrency, interval: str, start: datetime | None, end: datetime | None) -> Columns:
-    rows = within(PriceData.objects.of(coin, interval), start, end).values_list(*Columns._fields)
+    rows = within(PriceData.objects.of(coin, interval).sound(), start, end).values_list(*Columns._fields)
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)]
     return Columns(*columns) if columns else Columns([], [], [], [], [], [], [])
 
@@ -221,6 +226,24 @@ def kept_places(slots: Columns, max_points: int) -> Sequence[int]:
         inside = range(bucket * len(places) // buckets, (bucket + 1) * len(places) // buckets)
         keep |= {min(inside, key=slots.close.__getitem__), max(inside, key=slots.close.__getitem__)}
     return sorted(keep)
+
+
+def shortest_gap(coin: Cryptocurrency, interval: str) -> timedelta:
+    """How far apart two slots of a coin begin when some are missing between them; late ticks are none."""
+    length = Interval(interval).length
+    if interval != Interval.FIVE_MINUTES:
+        return 2 * length
+    usual = max(length, timedelta(seconds=coin.sync_every_seconds))
+    return (LIMITS[interval].gap_slots + 1) * usual
+
+
+def gaps_before(at: Sequence[datetime], places: Sequence[int], shortest: timedelta) -> list[bool]:
+    """For each kept place, whether slots are missing between it and the kept place before."""
+    breaks = [place for place in range(1, len(at)) if at[place] - at[place - 1] >= shortest]
+    return [
+        number > 0 and bisect_right(breaks, places[number - 1]) < bisect_right(breaks, place)
+        for number, place in enumerate(places)
+    ]
 
 
 def boundary(at: datetime, length: timedelta) -> datetime:

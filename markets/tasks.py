@@ -7,11 +7,14 @@ from typing import Any
 
 from celery import Task, shared_task
 from celery.utils.log import get_task_logger
+from django.conf import settings
+from django.utils import timezone
 
 from markets import sync
 from markets.coingecko.budget import ScheduleDoesNotFit
 from markets.coingecko.errors import CoinGeckoError
-from markets.lease import AlreadyRunning, LeaseLost
+from markets.lease import AlreadyRunning, LeaseLost, single_flight
+from markets.quality.checks import check_quality
 from markets.upstream import build_client
 
 logger = get_task_logger(__name__)
@@ -55,6 +58,17 @@ def cleanup_old_data(self: "Task[Any, Any]") -> None:
     """Rolls fine slots past their keep time up into coarser ones and drops them."""
     with told("old slots were not dropped"):
         sync.cleanup(task_id=self.request.id or "")
+
+
+@shared_task(name="markets.check_data_quality", bind=True, expires=3300)
+def check_data_quality(self: "Task[Any, Any]") -> None:
+    """Looks for gaps, frozen feeds, repeated rows and outliers; a second check beside one that runs is not needed."""
+    holder = self.request.id or "by hand"
+    with (
+        told("data quality was not checked"),
+        single_flight("data quality", holder=holder, seconds=settings.CELERY_TASK_TIME_LIMIT),
+    ):
+        check_quality(now=timezone.now())
 
 
 @shared_task(name="markets.sync_specific_cryptocurrency", bind=True)

@@ -8,11 +8,13 @@ from django.core.paginator import EmptyPage, Paginator
 from django.db.models import Count, Sum
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from markets import charts
 from markets.listing import TABS, BadAddress, Listing
 from markets.models import Cryptocurrency
+from markets.quality.report import quality_report
 from markets.search import search_coins
 from markets.services import data_source, market_freshness
 
@@ -104,5 +106,6 @@ def coin(request: HttpRequest, coingecko_id: str) -> HttpResponse:
         "problem": problem,
         "freshness": market_freshness(),
         "data_source": data_source(),
+        "quality": quality_report(found, now=timezone.now()),
     }
     return render(request, "markets/coin.html", context, status=400 if problem else 200)

@@ -95,7 +95,8 @@ def prices_at(coins: Iterable[Cryptocurrency], *, at: datetime) -> dict[str, Pri
 
 
 def _last_closes(coins: Iterable[int], interval: Interval, at: datetime) -> Iterable[tuple[int, datetime, float]]:
-    slots = PriceData.objects.filter(coin=OuterRef("pk"), interval=interval).closed_by(at, interval.length)
+    sound = PriceData.objects.sound().filter(coin=OuterRef("pk"), interval=interval)
+    slots = sound.closed_by(at, interval.length)
     newest = slots.order_by("-at")
     return (
         Cryptocurrency.objects.filter(pk__in=list(coins))

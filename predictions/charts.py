@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from markets.charts import Figure, base_layout, price_format, rounded, stamp
+from markets.charts import Figure, base_layout, broken_line, price_format, rounded, stamp
 from markets.models import Cryptocurrency, Interval, PriceData
 from predictions.fans import Fan
 from predictions.forecasting.quantiles import BAND_80, BAND_95, MEDIAN
@@ -157,16 +157,20 @@ def _band_bar(one: Prediction, at: Any) -> BandBar:
 def forecast_figure(prediction: Prediction, issue: Sequence[Prediction]) -> Figure:
     """One forecast among the horizons of its issue, with the prices before it and, once known, after it."""
     day = timedelta(days=1)
-    slots = PriceData.objects.of(prediction.coin, Interval.DAY).between(
-        prediction.cutoff_at - DAYS_BEFORE_CUTOFF * day, prediction.target_at
+    slots = (
+        PriceData.objects.of(prediction.coin, Interval.DAY)
+        .sound()
+        .between(prediction.cutoff_at - DAYS_BEFORE_CUTOFF * day, prediction.target_at)
     )
     prices = list(slots.values_list("at", "close"))
+    is_after_gap = [number > 0 and at - prices[number - 1][0] > day for number, (at, _) in enumerate(prices)]
+    x, y = broken_line([at + day for at, _ in prices], [close for _, close in prices], is_after_gap)
     line = {
         "type": "scatter",
         "mode": "lines",
         "name": "Price",
-        "x": [stamp(at + day) for at, _ in prices],
-        "y": rounded([close for _, close in prices]),
+        "x": x,
+        "y": y,
         "line": {"color": "var(--chart-price)", "width": 1.8},
     }
     shown = [one for one in issue if one.horizon_days <= prediction.horizon_days]

@@ -164,7 +164,7 @@ def _why_none(coin: Cryptocurrency) -> NoForecast:
         return NoForecast("not_enough_data" if short else "not_forecastable", refusal.reason)
     if not coin.is_tracked:
         return NoForecast("not_tracked", "This coin is listed, but its history is not collected here.")
-    if not PriceData.objects.filter(coin=coin, interval=Interval.DAY).exists():
+    if not PriceData.objects.sound().filter(coin=coin, interval=Interval.DAY).exists():
         return NoForecast("first_sync", "The first sync of this coin's history has not finished.")
     if TrainedModel.objects.serving() is None:
         return NoForecast("no_model", "No model serves yet.")

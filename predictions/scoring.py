@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from markets.models import Interval, PriceData
+from markets.querysets import PriceDataQuerySet
 from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
 from predictions.models import Prediction
@@ -15,6 +16,9 @@ from predictions.models import Prediction
 VOID_AFTER = timedelta(days=7)
 BATCH = 500
 MAX_BATCHES = 200
+DAY = timedelta(days=1)
+NEVER_OBSERVED = "No price was observed at the target time."
+ONLY_QUARANTINED = "The price at the target time is in quarantine: it cannot be true."
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Scoring:
 def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
     """Scores every due forecast whose outcome is known. Idempotent; a scored forecast is never scored again.
 
-    The outcome is the price at 00:00 UTC of the target day. Where none was observed for seven days, the
-    forecast becomes void, with the reason.
+    The outcome is the price at 00:00 UTC of the target day. A price in quarantine is no outcome: the forecast waits.
+    Where there is none for seven days, or a quarantined one only, it becomes void, with the reason.
     """
     now = now or timezone.now()
     scored = void = waiting = 0
@@ -54,9 +58,11 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
             lost = [one for one in missing if now - one.target_at > VOID_AFTER]
             for prediction, actual in settled:
                 score(prediction, actual, now)
+            quarantined = _quarantined(lost)
             for prediction in lost:
                 prediction.state = Prediction.State.VOID
-                prediction.void_reason = "No price was observed at the target time."
+                is_quarantined = (prediction.coin_id, prediction.target_at) in quarantined
+                prediction.void_reason = ONLY_QUARANTINED if is_quarantined else NEVER_OBSERVED
             _store(settled=[one for one, _ in settled], void=lost)
             scored, void, waiting = (
                 scored + len(settled),
@@ -67,14 +73,25 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
 
 
 def _actual_prices(due: list[Prediction]) -> dict[tuple[int, datetime], float]:
-    """The price at 00:00 UTC of each target day: the close of the day before it."""
-    day = timedelta(days=1)
-    rows = PriceData.objects.filter(
-        coin_id__in={one.coin_id for one in due},
+    """The sound price at 00:00 UTC of each target day: the close of the day before it."""
+    rows = _target_rows(due).sound().values_list("coin_id", "at", "close")
+    return {(coin, at + DAY): close for coin, at, close in rows}
+
+
+def _quarantined(lost: list[Prediction]) -> set[tuple[int, datetime]]:
+    """Coin and target of each price that was observed and is in quarantine."""
+    if not lost:
+        return set()
+    rows = _target_rows(lost).filter(is_quarantined=True).values_list("coin_id", "at")
+    return {(coin, at + DAY) for coin, at in rows}
+
+
+def _target_rows(predictions: list[Prediction]) -> PriceDataQuerySet:
+    return PriceData.objects.filter(
+        coin_id__in={one.coin_id for one in predictions},
         interval=Interval.DAY,
-        at__in={one.target_at - day for one in due},
+        at__in={one.target_at - DAY for one in predictions},
     )
-    return {(coin, at + day): close for coin, at, close in rows.values_list("coin_id", "at", "close")}
 
 
 def score(prediction: Prediction, actual_price: float, now: datetime) -> None:

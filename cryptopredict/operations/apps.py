@@ -9,3 +9,6 @@ class OperationsConfig(AppConfig):
 
     def ready(self) -> None:
         from cryptopredict.operations import signals  # noqa: F401  (connects its receivers)
+        from cryptopredict.rest import staff
+
+        staff.install("cryptopredict.operations.api.staff.ApiServices")

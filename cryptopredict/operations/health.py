@@ -9,6 +9,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
+from cryptopredict.operations import heartbeats
 from cryptopredict.operations.models import TaskRun
 
 # The most frequent job comes every five minutes; beat writes its times down every three.
@@ -28,13 +29,21 @@ def database_problem() -> str:
     return ""
 
 
+# Once every migration of this process's code is applied it stays so: the files are read and compared only until then.
+_are_migrations_applied = False
+
+
 def migrations_problem() -> str:
     """Empty when every migration is applied."""
+    global _are_migrations_applied
+    if _are_migrations_applied:
+        return ""
     try:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
         return "The database does not answer."
+    _are_migrations_applied = not pending
     return f"{len(pending)} migrations are not applied: run manage.py migrate." if pending else ""
 
 
@@ -47,8 +56,11 @@ def readiness() -> dict[str, str]:
 
 
 def beat_problem(now: datetime | None = None) -> str:
-    """Empty when beat has queued a job lately; it writes that into its schedule."""
+    """Empty when beat gives signs of life and has queued a job lately, which it writes into its schedule."""
     now = now or timezone.now()
+    sign = heartbeats.last_beat()
+    if sign is not None and now - sign > heartbeats.SILENT_AFTER:
+        return f"Beat has given no sign of life since {sign:%Y-%m-%d %H:%M:%S} UTC."
     found = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"), written=Max("date_changed"))
     last, written = found["last"], found["written"]
     if last is None:
@@ -61,8 +73,14 @@ def beat_problem(now: datetime | None = None) -> str:
 
 
 def workers_problem(now: datetime | None = None) -> str:
-    """Empty when no queued job waits longer than it should; training waits its turn and is left out."""
+    """Empty when every queue has a worker that gives signs of life and no queued job waits longer than it should.
+
+    Training waits its turn and is left out of the second.
+    """
     now = now or timezone.now()
+    if silent := heartbeats.silent_workers(now):
+        queues, last = ", ".join(sorted(silent)), max(silent.values())
+        return f"No worker of {queues} has given a sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
     waiting = TaskRun.objects.filter(state=TaskRun.State.QUEUED).exclude(name="predictions.train_model")
     oldest = waiting.aggregate(oldest=Min("queued_at"))["oldest"]
     if oldest is not None and now - oldest > QUEUE_STUCK_AFTER:
@@ -83,3 +101,8 @@ JOBS: dict[str, Callable[[], str]] = {
     "workers": workers_problem,
     "quarantine": quarantine_problem,
 }
+
+
+def job_problems() -> list[str]:
+    """What is wrong with beat, the workers and the jobs."""
+    return [text for check in JOBS.values() if (text := check())]

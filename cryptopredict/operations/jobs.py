@@ -36,7 +36,9 @@ class Job(Task[Any, Any]):
         if not self.request.called_directly and not self.request.is_eager:
             deliveries = self._count_delivery(args, kwargs)
             if deliveries == 0:
-                logger.warning("%s was delivered again after it had succeeded; it is left out", self.name)
+                logger.warning("%s was delivered again after it had ended; it is left out", self.name)
+                raise Ignore
+            if runs.is_called_off(str(self.request.id)):
                 raise Ignore
             if deliveries > MAX_DELIVERIES:
                 raise Quarantined(

@@ -66,6 +66,11 @@ class Heartbeat(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def label(self) -> str:
+        """Its name without its host, which is nobody's business on a public page."""
+        return self.name.partition("@")[0]
+
 
 class AuditEntry(models.Model):
     """One action of staff, written once: the database itself refuses to change or delete it."""

@@ -8,12 +8,15 @@ from typing import Any
 
 from celery import signals
 from django.db import DatabaseError, InterfaceError
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 
-from cryptopredict.operations import runs
+from cryptopredict.operations import heartbeats, runs
 from cryptopredict.operations.broker import job_not_queued
 from cryptopredict.operations.jobs import Quarantined
 from cryptopredict.operations.models import TaskRun
 from markets.lease import drop_lost_connection
+from markets.models import SyncRun
 
 logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
@@ -21,11 +24,11 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 
 
 @signals.before_task_publish.connect
-def on_publish(headers: dict[str, Any], body: Any, **_: Any) -> None:
+def on_publish(headers: dict[str, Any], body: Any, routing_key: str = "", **_: Any) -> None:
     args, kwargs = body[0], body[1]
     try:
         drop_lost_connection()  # beat lives long; its connection may have died since
-        runs.record_queued(headers["id"], headers["task"], args, kwargs)
+        runs.record_queued(headers["id"], headers["task"], args, kwargs, routing_key)
     except DATABASE_ERRORS:
         logger.exception("%s is queued, but that could not be noted", headers["task"])
 
@@ -60,8 +63,11 @@ def on_retry(request: Any, reason: Any, **_: Any) -> None:
 
 @signals.task_revoked.connect
 def on_revoked(sender: Any, request: Any, expired: bool, **_: Any) -> None:
-    text = "It waited too long for a worker and was dropped." if expired else "It was called off."
-    _note_end(sender, TaskRun.State.FAILED, task_id=request.id, result=text)
+    if expired:
+        text = "It waited too long for a worker and was dropped."
+        _note_end(sender, TaskRun.State.FAILED, task_id=request.id, result=text)
+    else:
+        _note_end(sender, TaskRun.State.CANCELLED, task_id=request.id, result="It was called off.")
 
 
 @signals.worker_process_init.connect
@@ -69,6 +75,19 @@ def on_pool_child(**_: Any) -> None:
     """A child whose worker was killed must not go on with a job that another worker is given again."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+signals.worker_ready.connect(heartbeats.start_pulse)
+signals.worker_shutdown.connect(heartbeats.stop_pulse)
+
+
+@receiver(post_save, sender=SyncRun)
+def on_sync_run(instance: SyncRun, created: bool, **_: Any) -> None:
+    """A run that its job begins after it was asked to stop is asked too."""
+    if created and instance.task_id:
+        asked = TaskRun.objects.filter(task_id=instance.task_id, is_cancel_requested=True)
+        if asked.exists():
+            SyncRun.objects.running().filter(pk=instance.pk).update(is_cancel_requested=True)
 
 
 def _note_end(sender: Any, state: TaskRun.State, *, task_id: str = "", **texts: str) -> None:

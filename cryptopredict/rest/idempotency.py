@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 import orjson
 from django.core.cache import caches
+from django.core.files import File
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework import status
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -102,9 +103,25 @@ def cache_key(request: Request, key: str) -> str:
 
 
 def fingerprint(request: Request) -> str:
-    """The same for bodies that say the same, whatever the order of their fields."""
-    content = orjson.dumps(request.data, default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    """The same for requests that say the same, whatever the order of their fields and parameters."""
+    said: Any = request.data
+    if request.query_params:
+        said = [request.data, sorted(request.query_params.lists())]
+    content = orjson.dumps(said, default=plain_or_digest, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     return hashlib.sha256(content).hexdigest()
+
+
+def plain_or_digest(value: Any) -> Any:
+    """Files and bytes by what they hold; a file is rewound, for the view to read."""
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, File):
+        digest = hashlib.sha256()
+        for chunk in value.chunks():
+            digest.update(chunk)
+        value.seek(0)
+        return digest.hexdigest()
+    return plain(value)
 
 
 def refuse_or_replay(earlier: Kept | None, fingerprint: str) -> None:

@@ -165,3 +165,37 @@ def test_it_shows_what_it_has_when_upstream_is_gone(site: Site, tmp_path: Path) 
         with urllib.request.urlopen(site.url + path, timeout=20) as answer:
             assert answer.status == 200
     assert ask(f"{site.url}/api/v1/cryptocurrencies/bitcoin/forecast/")[0] == 200
+
+
+def test_it_lets_staff_run_a_job_see_it_succeed_and_find_it_in_the_audit_log(page: "Page", site: Site) -> None:
+    code = (
+        "from accounts.models import User\n"
+        "User.objects.create_user('ops@example.org', 'correct horse battery', is_staff=True)"
+    )
+    site.installation.evaluate(code)
+    page.goto(f"{site.url}/ops/")
+    page.get_by_label("E-mail address").fill("ops@example.org")
+    page.locator("input[type=password]").fill("correct horse battery")
+    page.locator("form.form button[type=submit]").click()
+    page.wait_for_url("**/ops/")
+    page.get_by_role("heading", name="Operations").wait_for()
+    page.locator("table", has_text="Workers and beat").get_by_text("beat@").wait_for(timeout=30_000)
+
+    page.get_by_role("link", name="Jobs").click()
+    page.get_by_role("button", name="Run Sync all prices now").click()
+    page.wait_for_url(re.compile(r"/ops/tasks/[0-9a-f-]{36}/"))
+    page.get_by_role("heading", name="markets.sync_all_prices").wait_for()
+    # The page renews itself: nobody has to reload it to see the end.
+    page.locator(".badge", has_text="succeeded").wait_for(timeout=30_000)
+
+    page.get_by_role("link", name="Audit log").click()
+    entry = page.locator("tbody tr").first.inner_text()
+    assert "ops@example.org" in entry
+    assert "task.run" in entry
+    assert "markets.sync_all_prices" in entry
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    for path in ("", "tasks/", "quality/", "coins/", "audit/"):
+        page.goto(f"{site.url}/ops/{path}")
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, path

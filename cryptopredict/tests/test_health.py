@@ -17,6 +17,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIVE, READY = "/api/v1/health/live/", "/api/v1/health/ready/"
 
 
+@pytest.fixture(autouse=True)
+def _unknown_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_are_migrations_applied", False)
+
+
 def break_database(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise DatabaseError("connection refused on 10.0.0.7")
@@ -32,7 +37,7 @@ class TestApi:
         assert response["Cache-Control"] == "no-store"
 
     def test_it_is_not_ready_while_a_migration_is_missing_and_says_so(self, client: Client) -> None:
-        MigrationRecorder(connection).record_unapplied("operations", "0002_production")
+        MigrationRecorder(connection).record_unapplied("operations", "0003_append_only_audit_log")
         response = client.get(READY)
         error = response.json()["error"]
         assert (response.status_code, error["code"]) == (503, "unavailable")

@@ -84,6 +84,21 @@ class TestWorkers:
         assert found["test.retry_twice"]["state"] == "succeeded"
         assert lines(tmp_path / "started").count("try 2") == 1
 
+    def test_it_drops_a_waiting_job_that_was_called_off(self, installation: Installation, tmp_path: Path) -> None:
+        installation.queue("test.note", [[str(tmp_path), "called off"]])
+        installation.evaluate(
+            "from cryptopredict.operations.models import TaskRun\n"
+            "from cryptopredict.operations.control import cancel_task\n"
+            "from cryptopredict.operations.audit import Channel\n"
+            "cancel_task(run=TaskRun.objects.get(), by=None, channel=Channel.PAGE)"
+        )
+        installation.queue("test.fail", [[]])
+        installation.start_worker("-P", "prefork", "-c", "1")
+        wait_for("the next one ended", lambda: read_runs(installation)["test.fail"]["state"] == "failed")
+        assert read_runs(installation)["test.note"]["state"] == "cancelled"
+        assert lines(tmp_path / "started") == []
+        wait_for("its message is gone", lambda: not list(tmp_path.glob("var/*/broker/*/**/*.json")), 10)
+
     @pytest.mark.faults
     def test_it_quarantines_a_job_after_three_deliveries_and_goes_on_with_others(
         self, installation: Installation, tmp_path: Path

@@ -33,6 +33,7 @@ def test_it_runs_each_job_as_often_as_it_should() -> None:
     periods = {entry.task: period(entry) for entry in SCHEDULE}
     assert periods["markets.sync_all_prices"] == timedelta(minutes=5)
     assert periods["markets.sync_historical_data"] == timedelta(hours=1)
+    assert periods["markets.check_data_quality"] == timedelta(hours=1)
     assert periods["markets.discover_new_cryptocurrencies"] == timedelta(days=1)
     assert periods["markets.cleanup_old_data"] == timedelta(weeks=1)
     assert periods["predictions.issue_forecasts"] == timedelta(hours=1)

@@ -171,6 +171,19 @@ class PricesExportQuery(RangeQuery):
     interval = serializers.ChoiceField(choices=Interval.values, default=Interval.DAY.value)
 
 
+class QualityQuery(RangeQuery):
+    default_range = "1y"
+
+    interval = serializers.ChoiceField(choices=Interval.values, required=False, help_text="All by default.")
+    limit = serializers.IntegerField(
+        default=100, min_value=1, max_value=250, help_text="Items in each list; the newest come first."
+    )
+
+
+class ImportQuery(QuerySerializer):
+    dry_run = serializers.BooleanField(default=True, help_text="Answer what would happen, and change nothing.")
+
+
 class StatisticsQuery(RangeQuery):
     default_range = "90d"
 

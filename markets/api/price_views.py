@@ -45,7 +45,8 @@ class SeriesView(PublicView):
             interval=self.query["interval"],
             max_points=self.query["max_points"],
         )
-        return Response({**coin_source(coin), **vars(series)})
+        columns = {name: values for name, values in vars(series).items() if name in serializers.SERIES_FIELDS}
+        return Response({**coin_source(coin), **columns})
 
 
 class CandlesView(PublicView):
@@ -119,7 +120,7 @@ def known_prices(coin: Cryptocurrency, timestamp: datetime) -> list[tuple[dateti
     if coin.price_at is not None and coin.price_usd is not None and coin.price_at <= timestamp:
         known.append((coin.price_at, coin.price_usd, None))
     for interval in Interval:
-        closed = PriceData.objects.of(coin, interval).closed_by(timestamp, interval.length)
+        closed = PriceData.objects.of(coin, interval).sound().closed_by(timestamp, interval.length)
         if last := closed.order_by("-at").values_list("at", "close").first():
             known.append((last[0] + interval.length, last[1], interval.value))
     return known
@@ -140,7 +141,7 @@ class PricesExportView(CsvView, StrictQueryMixin):
     def get(self, request: Request, coingecko_id: str) -> StreamingHttpResponse:
         coin = get_coin(coingecko_id)
         interval, source = self.query["interval"], data_source()
-        slots = within(PriceData.objects.of(coin, interval), self.query["start"], self.query["end"])
+        slots = within(PriceData.objects.of(coin, interval).sound(), self.query["start"], self.query["end"])
         return csv_response(
             filename=export_name(coin.coingecko_id, interval, source),
             columns=("coin", "interval", *EXPORT_COLUMNS, "data_source"),
@@ -175,6 +176,6 @@ class StatisticsView(PublicView):
         return Response({**coin_source(coin), **summarise(prices), "correlation_with_bitcoin": together})
 
     def daily_prices(self, coingecko_id: str) -> list[DailyPrices]:
-        slots = PriceData.objects.filter(coin__coingecko_id=coingecko_id, interval=Interval.DAY)
+        slots = PriceData.objects.sound().filter(coin__coingecko_id=coingecko_id, interval=Interval.DAY)
         chosen = within(slots, self.query["start"], self.query["end"]).order_by("at")
         return [DailyPrices(*row) for row in chosen.values_list("at", "open", "high", "low", "close")]

@@ -149,6 +149,9 @@ class SeriesSerializer(SourcedSerializer):
     market_cap = figures("At the close.", allow_null=True)
 
 
+SERIES_FIELDS = frozenset(SeriesSerializer().fields)
+
+
 class CandlesSerializer(SourcedSerializer):
     """Candles as columns of equal length, oldest first, in US dollars."""
 

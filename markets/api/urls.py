@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from markets.api import price_views, views
+from markets.api import global_views, import_views, price_views, quality_views, staff_views, views
 
 urlpatterns = [
-    path("cryptocurrencies/", views.CoinListView.as_view(), name="api-coins"),
+    path("cryptocurrencies/", staff_views.CoinsView.as_view(), name="api-coins"),
     path("cryptocurrencies/search/", views.CoinSearchView.as_view(), name="api-coin-search"),
     path("cryptocurrencies/movers/", views.MoversView.as_view(), name="api-movers"),
-    path("cryptocurrencies/<str:coingecko_id>/", views.CoinView.as_view(), name="api-coin"),
+    path("cryptocurrencies/global/", global_views.GlobalView.as_view(), name="api-global"),
+    path("cryptocurrencies/<str:coingecko_id>/", staff_views.OneCoinView.as_view(), name="api-coin"),
     path(
         "cryptocurrencies/<str:coingecko_id>/statistics/",
         price_views.StatisticsView.as_view(),
@@ -35,5 +36,11 @@ urlpatterns = [
         price_views.PricesExportView.as_view(),
         name="api-prices-export",
     ),
+    path(
+        "cryptocurrencies/<str:coingecko_id>/prices/quality/",
+        quality_views.QualityView.as_view(),
+        name="api-quality",
+    ),
+    path("prices/import/", import_views.ImportView.as_view(), name="api-prices-import"),
     path("prices/latest/", price_views.LatestPricesView.as_view(), name="api-prices-latest"),
 ]

@@ -110,6 +110,16 @@ class Breaker:
 
         self._update(fail, now)
 
+    def reset(self) -> None:
+        """Close the breaker by hand: the next call is made at once, and five new failures open it again."""
+
+        def close(document: Document) -> None:
+            _fill(document)
+            document.update(is_open=False, failures=0, open_until=0.0, pause_seconds=FIRST_PAUSE_SECONDS)
+            _end_probe(document)
+
+        self._update(close, self._clock())
+
     def snapshot(self) -> Document:
         """Return ``state`` (closed, open, half_open), counters, and stamps in seconds since the epoch."""
         now = self._clock()

@@ -181,6 +181,10 @@ class CoinGeckoClient:
         """Return the calls charged in the current UTC month. Raises StateUnavailable."""
         return self._budget.spent()
 
+    def reset_breaker(self) -> None:
+        """Close the breaker for all processes. Raises StateUnavailable."""
+        self._breaker.reset()
+
     def status(self) -> dict[str, Any]:
         """Return the state of limiter, budget and breaker, ready for JSON. Raises StateUnavailable."""
         used, held_seconds = self._limiter.usage()

@@ -13,11 +13,14 @@ T = TypeVar("T")
 
 MAX_PRICE = 1e12
 """No coin costs a trillion dollars; a larger number is a fault of the source."""
+PLAIN_LOW, PLAIN_HIGH = 1e-300, MAX_PRICE
+"""A float between these is a sound number, amount, capitalisation and price, with no further question."""
 FUTURE_TOLERANCE = timedelta(minutes=5)
 FIRST_DAY = datetime(2009, 1, 3, tzinfo=UTC)
 """The first Bitcoin block; earlier stamps are a wrong unit or rubbish."""
 
-_COIN_ID = re.compile(r"[^\s/?#%\\\x00-\x1f\x7f]{1,200}")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell one, a database cannot store it
+_COIN_ID = re.compile(r"[^\s/?#%\\\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,13 @@ def price(value: Any) -> float | None:
     return read
 
 
+def are_prices(values: list[Any]) -> bool:
+    """Whether all of these are sound prices, found out without looking at them one by one in Python."""
+    if not values or not set(map(type, values)) <= {float, int}:
+        return False
+    return min(values) > 0 and max(values) <= MAX_PRICE and math.isfinite(sum(values))  # the sum tells NaN
+
+
 def required_price(value: Any) -> float:
     read = price(value)
     if read is None:
@@ -106,6 +116,8 @@ def text(value: Any, *, longest: int = 300) -> str:
         raise Unsound("empty or not a text")
     if len(value) > longest or "\x00" in value:
         raise Unsound("too long or with a null character")
+    if not value.isascii() and _LONE_SURROGATE.search(value):
+        raise Unsound("half a character")
     return value.strip()
 
 
@@ -130,7 +142,8 @@ def iso_time(value: Any, *, now: datetime) -> datetime | None:
         raise Unsound("not a time")
     try:
         at = datetime.fromisoformat(value)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        if at.tzinfo is not UTC:
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unsound("not a time") from None
     return _in_range(at, now)

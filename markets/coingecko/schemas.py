@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 
 from .errors import BadAnswer
 from .fields import (
+    PLAIN_HIGH,
+    PLAIN_LOW,
     Answer,
     Rejected,
     Unsound,
     address,
     amount,
+    are_prices,
     capitalisation,
     coin_id,
     count,
@@ -94,8 +97,8 @@ class MarketRow:
     atl_change_percentage: float | None
     atl_at: datetime | None
     last_updated_at: datetime | None
-    sparkline: tuple[float, ...]
-    """Hourly prices of the last seven days, oldest first; empty if not asked for."""
+    sparkline: tuple[float, ...] | None
+    """Hourly prices of the last seven days, oldest first; None if they were not asked for."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,16 @@ class _Row:
         except Unsound as reason:
             self._rejected.append(Rejected(str(reason), f"{self._name}.{field}"))
             return None
+
+    def figure(self, field: str, read: Callable[[Any], float | None]) -> float | None:
+        """Like `optional`; a float well inside what every reader takes is taken at a glance: nearly all are."""
+        value = self._fields.get(field)
+        if value is None or (type(value) is float and PLAIN_LOW <= value <= PLAIN_HIGH):
+            return value
+        return self.optional(field, read)
+
+    def reject(self, reason: str, what: str) -> None:
+        self._rejected.append(Rejected(reason, what))
 
     def names(self) -> list[str]:
         return list(self._fields)
@@ -332,48 +345,56 @@ def _market_row(fields: dict[str, Any], what: str, now: datetime, rejected: list
     def time(value: Any) -> datetime | None:
         return iso_time(value, now=now)
 
-    change_24h = row.optional("price_change_percentage_24h", number)
+    change_24h = row.figure("price_change_percentage_24h", number)
     if change_24h is None:
-        change_24h = row.optional("price_change_percentage_24h_in_currency", number)
+        change_24h = row.figure("price_change_percentage_24h_in_currency", number)
     return MarketRow(
         id=identity,
         symbol=symbol,
         name=name,
         image=address(fields.get("image")),
         current_price=current_price,
-        market_cap=row.optional("market_cap", capitalisation),
+        market_cap=row.figure("market_cap", capitalisation),
         market_cap_rank=row.optional("market_cap_rank", rank),
-        fully_diluted_valuation=row.optional("fully_diluted_valuation", capitalisation),
-        total_volume=row.optional("total_volume", amount),
-        high_24h=row.optional("high_24h", price),
-        low_24h=row.optional("low_24h", price),
-        price_change_24h=row.optional("price_change_24h", number),
-        price_change_percentage_1h=row.optional("price_change_percentage_1h_in_currency", number),
+        fully_diluted_valuation=row.figure("fully_diluted_valuation", capitalisation),
+        total_volume=row.figure("total_volume", amount),
+        high_24h=row.figure("high_24h", price),
+        low_24h=row.figure("low_24h", price),
+        price_change_24h=row.figure("price_change_24h", number),
+        price_change_percentage_1h=row.figure("price_change_percentage_1h_in_currency", number),
         price_change_percentage_24h=change_24h,
-        price_change_percentage_7d=row.optional("price_change_percentage_7d_in_currency", number),
-        market_cap_change_24h=row.optional("market_cap_change_24h", number),
-        market_cap_change_percentage_24h=row.optional("market_cap_change_percentage_24h", number),
-        circulating_supply=row.optional("circulating_supply", amount),
-        total_supply=row.optional("total_supply", amount),
-        max_supply=row.optional("max_supply", amount),
-        ath=row.optional("ath", price),
-        ath_change_percentage=row.optional("ath_change_percentage", number),
+        price_change_percentage_7d=row.figure("price_change_percentage_7d_in_currency", number),
+        market_cap_change_24h=row.figure("market_cap_change_24h", number),
+        market_cap_change_percentage_24h=row.figure("market_cap_change_percentage_24h", number),
+        circulating_supply=row.figure("circulating_supply", amount),
+        total_supply=row.figure("total_supply", amount),
+        max_supply=row.figure("max_supply", amount),
+        ath=row.figure("ath", price),
+        ath_change_percentage=row.figure("ath_change_percentage", number),
         ath_at=row.optional("ath_date", time),
-        atl=row.optional("atl", price),
-        atl_change_percentage=row.optional("atl_change_percentage", number),
+        atl=row.figure("atl", price),
+        atl_change_percentage=row.figure("atl_change_percentage", number),
         atl_at=row.optional("atl_date", time),
         last_updated_at=last_updated_at,
-        sparkline=tuple(_sparkline(row.inner("sparkline_in_7d"), f"{identity}.sparkline_in_7d", rejected)),
+        sparkline=_sparkline(fields, row, identity),
     )
 
 
-def _sparkline(row: _Row, what: str, rejected: list[Rejected]) -> Iterator[float]:
-    values = row.optional("price", _optional_list) or []
+def _sparkline(fields: dict[str, Any], row: _Row, what: str) -> tuple[float, ...] | None:
+    if fields.get("sparkline_in_7d") is None:
+        return None
+    values = row.inner("sparkline_in_7d").optional("price", _optional_list) or []
+    if are_prices(values):
+        return tuple(map(float, values))
+    return tuple(_sound_prices(values, f"{what}.sparkline_in_7d", row))
+
+
+def _sound_prices(values: list[Any], what: str, row: _Row) -> Iterator[float]:
     for index, value in enumerate(values):
         try:
             yield required_price(value)
         except Unsound as reason:
-            rejected.append(Rejected(str(reason), f"{what}[{index}]"))
+            row.reject(str(reason), f"{what}[{index}]")
 
 
 def _is_newer(row: MarketRow, known: MarketRow) -> bool:

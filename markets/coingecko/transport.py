@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -118,6 +119,10 @@ def _too_large(limit: int, status: int) -> CoinGeckoError:
 def _decode(body: bytes, content_type: str) -> Any:
     if "html" in content_type.lower() or body.lstrip()[:1] == b"<":
         raise BadAnswer("CoinGecko answered with a web page instead of JSON.", status=200, is_retryable=True)
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass  # perhaps but one NaN or 1e400 in it, which costs a row and not the answer
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -42,5 +42,5 @@ def _drop(step: Step, coin_ids: list[int], interval: Interval, before: datetime)
     if oldest is None:
         return
     with step.writing():
-        roll_up_range(start=floor_time(oldest, Interval.DAY.length), end=before, coin_ids=coin_ids)
+        roll_up_range(start=oldest, end=before, is_final=True, coin_ids=coin_ids)
         step.tally.rows_written += expired.delete()[0]

@@ -13,7 +13,7 @@ from markets.coingecko.planner import PAGE_COINS, MonthPlan
 from markets.coingecko.schemas import MarketRow
 from markets.coingecko.series import floor_time
 from markets.ingest import Slot, write_rows
-from markets.latest import write_latest
+from markets.latest import is_priced, write_latest
 from markets.lease import database_now
 from markets.models import Cryptocurrency, Interval, SyncRun
 from markets.planning import plan_at
@@ -157,10 +157,6 @@ def _note_sync(fetched: Fetched, slot_at: datetime) -> None:
     for period in sorted(set(fetched.periods.values())):
         ids = [coin for coin, promised in fetched.periods.items() if promised == period]
         Cryptocurrency.objects.filter(coingecko_id__in=ids).update(price_synced_at=slot_at, sync_every_seconds=period)
-
-
-def is_priced(row: MarketRow) -> bool:
-    return row.current_price is not None and row.last_updated_at is not None
 
 
 def is_fresh(row: MarketRow, slot_at: datetime) -> bool:

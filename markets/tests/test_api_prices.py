@@ -322,3 +322,16 @@ class TestStatistics:
     def test_it_refuses_bad_parameters(self, bitcoin: Cryptocurrency) -> None:
         assert faults(self.PATH, range="forever") == [("range", "invalid_choice")]
         assert error_code("cryptocurrencies/nonesuch/statistics/", status=404) == "not_found"
+
+
+class TestQuarantine:
+    def test_no_endpoint_shows_a_quarantined_slot(self, bitcoin: Cryptocurrency) -> None:
+        now = timezone.now().replace(minute=0, second=0, microsecond=0)
+        add(bitcoin, "1d", now.replace(hour=0) - 40 * DAY, [1.0] * 40)
+        bad = PriceData.objects.filter(at=now.replace(hour=0) - 10 * DAY)
+        bad.update(close=77.0, high=77.0, is_quarantined=True)
+        assert 77.0 not in ask(PRICES, range="90d", interval="1d")["close"]
+        assert 77.0 not in ask(f"{PRICES}candles/", range="90d", interval="1w")["high"]
+        assert "77.0" not in [row["close"] for row in download(f"{PRICES}export/")[0]]
+        assert ask(f"{PRICES}at/", timestamp=iso(now.replace(hour=0) - 9 * DAY))["price_usd"] == 1.0
+        assert ask("cryptocurrencies/bitcoin/statistics/", range="90d")["high_usd"] == 1.0

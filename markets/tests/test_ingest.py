@@ -9,8 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from markets.coingecko.series import floor_time
 from markets.ingest import Slot, closed_slots, tick_slot, write_rows, write_slots
-from markets.models import Cryptocurrency, Interval, PriceData
-from markets.rollup import roll_up
+from markets.models import Cryptocurrency, Interval, PriceData, Restatement
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -122,39 +121,88 @@ def test_it_refuses_an_impossible_price_in_the_database_itself(coin: Cryptocurre
     assert not PriceData.objects.exists()
 
 
-def test_it_writes_five_hundred_rows_with_one_statement(
-    coin: Cryptocurrency, django_assert_num_queries: DjangoAssertNumQueries
+@pytest.mark.parametrize("count", [1, 3000])
+def test_it_asks_the_database_as_often_for_one_row_as_for_three_thousand(
+    coin: Cryptocurrency, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
-    slots = [slot(MIDNIGHT + i * timedelta(minutes=5)) for i in range(500)]
-    with django_assert_num_queries(3):  # savepoint, insert, release
-        write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=slots)
+    slots = [slot(MIDNIGHT + i * timedelta(minutes=5)) for i in range(count)]
+    with django_assert_num_queries(6):  # savepoint, staging table, its emptying, its filling, upsert, release
+        assert write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=slots) == count
 
 
-def test_it_closes_an_hour_with_the_opening_of_the_next_and_leaves_one_without_ends_alone(coin: Cryptocurrency) -> None:
-    five = timedelta(minutes=5)
-    full = [slot(MIDNIGHT + i * five, 100.0 + i) for i in range(12)]
-    endless = [slot(MIDNIGHT + timedelta(hours=1) + i * five, 50.0) for i in range(6)]
-    headless = [slot(MIDNIGHT + timedelta(hours=2) + i * five, 70.0) for i in range(1, 13)]
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=full + endless + headless)
-    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(hours=3, minutes=1))
-    hours = PriceData.objects.filter(interval=Interval.HOUR)
-    assert [(h.at, h.open, h.high, h.low, h.close, h.samples) for h in hours] == [
-        (MIDNIGHT, 100.0, 111.0, 50.0, 50.0, 12)
+def test_it_writes_twice_in_one_transaction(coin: Cryptocurrency) -> None:
+    with transaction.atomic():
+        assert write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT)]) == 1
+        assert write_slots(coin_id=coin.pk, interval=Interval.HOUR, slots=[slot(MIDNIGHT)]) == 1
+    assert PriceData.objects.count() == 2
+
+
+def test_it_keeps_every_figure_and_every_unknown_one(coin: Cryptocurrency) -> None:
+    at = MIDNIGHT + timedelta(hours=7, microseconds=1)
+    full = Slot(at, 0.1 + 0.2, 1e11, 5e-324, 1 / 3, volume_24h=0.0, market_cap=2.1e13, samples=7)
+    bare = slot(at + DAY, 3.0)
+    write_slots(coin_id=coin.pk, interval=Interval.HOUR, slots=[full, bare])
+    names = ("at", "open", "high", "low", "close", "volume_24h", "market_cap", "samples", "is_quarantined")
+    assert list(PriceData.objects.order_by("at").values_list(*names)) == [
+        (at, 0.1 + 0.2, 1e11, 5e-324, 1 / 3, 0.0, 2.1e13, 7, False),
+        (at + DAY, 3.0, 3.0, 3.0, 3.0, None, None, 1, False),
     ]
 
 
-def test_it_rolls_a_day_up_from_the_few_ticks_of_a_coin_that_is_seldom_synced(coin: Cryptocurrency) -> None:
-    ticks = [slot(MIDNIGHT + i * timedelta(hours=6), price) for i, price in enumerate((5.0, 9.0, 2.0, 6.0, 7.0))]
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=ticks)
-    roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(days=1, minutes=6))
-    day = PriceData.objects.get(interval=Interval.DAY)
-    assert (day.at, day.open, day.high, day.low, day.close, day.samples) == (MIDNIGHT, 5.0, 9.0, 2.0, 7.0, 4)
+def test_it_does_not_touch_a_row_that_says_the_same(coin: Cryptocurrency) -> None:
+    told = [slot(MIDNIGHT), slot(MIDNIGHT + DAY)]
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=told)
+    assert write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=told) == 0
+    known_now = Slot(MIDNIGHT, 10.0, 10.0, 10.0, 10.0, volume_24h=None, market_cap=5.0, samples=1)
+    assert write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[known_now, told[1]]) == 1
 
 
-def test_it_does_not_roll_up_an_hour_that_goes_on(coin: Cryptocurrency) -> None:
-    five = timedelta(minutes=5)
-    write_slots(coin_id=coin.pk, interval=Interval.FIVE_MINUTES, slots=[slot(MIDNIGHT + i * five) for i in range(12)])
-    assert roll_up(coin_ids=[coin.pk], now=MIDNIGHT + timedelta(minutes=59)) == 0
+def test_it_leaves_a_row_in_quarantine_when_it_is_told_again(coin: Cryptocurrency) -> None:
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT)])
+    PriceData.objects.update(is_quarantined=True)
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT, 11.0)])
+    assert PriceData.objects.values_list("close", "is_quarantined").get() == (11.0, True)
+
+
+def restatements() -> list[tuple[str, str, float, float]]:
+    return list(Restatement.objects.order_by("id").values_list("interval", "field", "old_value", "new_value"))
+
+
+@pytest.mark.parametrize("interval", [Interval.HOUR, Interval.DAY])
+def test_it_keeps_what_a_closed_slot_was_before_upstream_told_it_otherwise(
+    coin: Cryptocurrency, interval: Interval
+) -> None:
+    write_slots(coin_id=coin.pk, interval=interval, slots=[slot(MIDNIGHT), slot(MIDNIGHT + DAY)])
+    assert restatements() == []
+    again = [slot(MIDNIGHT, high=12.0, close=11.0), slot(MIDNIGHT + DAY)]
+    write_slots(coin_id=coin.pk, interval=interval, slots=again)
+    write_slots(coin_id=coin.pk, interval=interval, slots=again)
+    assert sorted(restatements()) == [(interval, "close", 10.0, 11.0), (interval, "high", 10.0, 12.0)]
+    assert set(Restatement.objects.values_list("coin_id", "at")) == {(coin.pk, MIDNIGHT)}
+
+
+@pytest.mark.parametrize(
+    ("interval", "told_again"),
+    [
+        (Interval.DAY, slot(MIDNIGHT, 20.0, samples=25)),  # refined
+        (Interval.DAY, slot(MIDNIGHT, 20.0, samples=23)),  # refused
+        (Interval.DAY, slot(MIDNIGHT, 10.0 * (1 + 1e-12), samples=24)),  # another rounding
+        (Interval.FIVE_MINUTES, slot(MIDNIGHT, 20.0, samples=24)),  # a price of the running five minutes
+    ],
+)
+def test_it_calls_no_refinement_a_restatement(coin: Cryptocurrency, interval: Interval, told_again: Slot) -> None:
+    write_slots(coin_id=coin.pk, interval=interval, slots=[slot(MIDNIGHT, samples=24)])
+    write_slots(coin_id=coin.pk, interval=interval, slots=[told_again])
+    assert restatements() == []
+
+
+def test_it_forgets_the_restatement_with_the_write_that_failed(coin: Cryptocurrency) -> None:
+    write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=[slot(MIDNIGHT)])
+    again = [slot(MIDNIGHT, 20.0), slot(MIDNIGHT + DAY, low=11.0)]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        write_slots(coin_id=coin.pk, interval=Interval.DAY, slots=again)
+    assert restatements() == []
+    assert PriceData.objects.get().close == 10.0
 
 
 def test_it_dates_a_close_at_the_midnight_it_was_seen(coin: Cryptocurrency) -> None:

@@ -180,3 +180,34 @@ def test_it_reads_times_in_other_zones_as_the_same_instants(coin: Cryptocurrency
 def test_it_refuses_unknown_candles(coin: Cryptocurrency) -> None:
     with pytest.raises(ValueError, match="no candle"):
         candles(coin, interval="5m", start=None, end=None)
+
+
+def test_it_leaves_quarantined_slots_out_of_series_and_candles(coin: Cryptocurrency) -> None:
+    add(coin, "1h", NOW - 5 * HOUR, [1.0, 2.0, 99.0, 4.0, 5.0])
+    PriceData.objects.filter(at=NOW - 3 * HOUR).update(is_quarantined=True)
+    assert price_series(coin, start=NOW - 5 * HOUR, end=NOW, interval="1h").close == [1.0, 2.0, 4.0, 5.0]
+    made = candles(coin, interval="4h", start=NOW - DAY, end=NOW)
+    assert max(made.high) == 99.0  # the row after it opened with the bad price and is another slot
+    PriceData.objects.filter(at=NOW - 2 * HOUR).update(is_quarantined=True)
+    made = candles(coin, interval="4h", start=NOW - DAY, end=NOW)
+    assert (max(made.high), made.is_complete) == (5.0, [False, False])
+
+
+def test_it_says_where_a_line_must_break(coin: Cryptocurrency) -> None:
+    add(coin, "1h", NOW - 100 * HOUR, [1.0] * 40)
+    add(coin, "1h", NOW - 50 * HOUR, [1.0] * 40)
+    whole = price_series(coin, start=NOW - 100 * HOUR, end=NOW, interval="1h")
+    assert [place for place, is_new in enumerate(whole.is_after_gap) if is_new] == [40]
+    thinned = price_series(coin, start=NOW - 100 * HOUR, end=NOW, interval="1h", max_points=10)
+    assert sum(thinned.is_after_gap) == 1
+    first = thinned.at[thinned.is_after_gap.index(True)]
+    assert first >= NOW - 50 * HOUR
+
+
+def test_it_takes_late_ticks_and_slower_coins_for_no_gap(coin: Cryptocurrency) -> None:
+    minute = timedelta(minutes=1)
+    for offset in (0, 15, 30, 60):
+        add(coin, "5m", NOW - HOUR + offset * minute, [1.0])
+    assert sum(price_series(coin, start=NOW - DAY, end=None, interval="5m").is_after_gap) == 1
+    coin.sync_every_seconds = 900
+    assert sum(price_series(coin, start=NOW - DAY, end=None, interval="5m").is_after_gap) == 0

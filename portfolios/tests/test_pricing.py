@@ -103,3 +103,10 @@ def test_it_gets_back_what_it_stored_to_the_last_digit(book: Book, text: str) ->
     added = book("buy", text, 1, text, fee_usd=Decimal(text))
     stored = Transaction.objects.get(pk=added.pk)
     assert (stored.quantity, stored.unit_price_usd, stored.fee_usd) == (Decimal(text),) * 3
+
+
+def test_it_values_the_past_at_sound_prices_only(bitcoin: Cryptocurrency) -> None:
+    slot(bitcoin, Interval.DAY, NOON.replace(hour=0) - timedelta(days=2), 100.0)
+    slot(bitcoin, Interval.DAY, NOON.replace(hour=0) - timedelta(days=1), 9.0)
+    PriceData.objects.filter(close=9.0).update(is_quarantined=True)
+    assert prices_at([bitcoin], at=NOON)["bitcoin"].usd == 100

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from markets.models import Cryptocurrency
+from markets.models import Cryptocurrency, PriceData
 from predictions import issuing, record, scoring
 from predictions.forecasting.labels import Label
 from predictions.forecasting.quantiles import LEVELS
+from predictions.history import read_panel
 from predictions.models import Prediction, TrainedModel
 from predictions.tests.conftest import DAY, MIDNIGHT, NOW, write_days
 
@@ -57,6 +58,33 @@ def test_it_voids_a_forecast_whose_outcome_was_never_seen(coins: list[Cryptocurr
     assert done.void == 6
     one = Prediction.objects.get(coin=coins[0], horizon_days=1)
     assert (one.state, one.void_reason) == ("void", "No price was observed at the target time.")
+
+
+def test_it_never_scores_against_a_quarantined_price(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
+    issuing.issue_forecasts(now=NOW)
+    write_days(coins[0], [123.0], last_close_at=MIDNIGHT + DAY)
+    PriceData.objects.filter(coin=coins[0], at=MIDNIGHT).update(is_quarantined=True)
+    assert scoring.score_due_forecasts(now=NOW + DAY).scored == 0
+    PriceData.objects.filter(coin=coins[0], at=MIDNIGHT).update(is_quarantined=False)
+    assert scoring.score_due_forecasts(now=NOW + DAY).scored == 1
+
+
+def test_it_voids_a_forecast_whose_only_price_stays_in_quarantine(
+    coins: list[Cryptocurrency], serving: TrainedModel
+) -> None:
+    issuing.issue_forecasts(now=NOW)
+    write_days(coins[0], [123.0], last_close_at=MIDNIGHT + DAY)
+    PriceData.objects.filter(coin=coins[0], at=MIDNIGHT).update(is_quarantined=True)
+    scoring.score_due_forecasts(now=MIDNIGHT + DAY + scoring.VOID_AFTER + timedelta(hours=1))
+    one, other = (Prediction.objects.get(coin=coin, horizon_days=1) for coin in coins[:2])
+    assert (one.state, one.void_reason) == ("void", scoring.ONLY_QUARANTINED)
+    assert other.void_reason == scoring.NEVER_OBSERVED
+
+
+def test_it_forecasts_from_sound_prices_only(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
+    PriceData.objects.filter(coin=coins[0], at=MIDNIGHT - 5 * DAY).update(close=1e9, high=1e9, is_quarantined=True)
+    panel = read_panel(cutoff_on=NOW.date())
+    assert np.nanmax(panel.prices) < 1e6
 
 
 def test_it_scores_thousands_with_a_bounded_number_of_queries(

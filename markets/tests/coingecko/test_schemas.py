@@ -98,6 +98,8 @@ def test_it_takes_a_capitalisation_of_zero_as_unknown() -> None:
         ("id", "..", "not a coin id"),
         ("id", "a b", "not a coin id"),
         ("symbol", "", "empty or not a text"),
+        ("id", "\ud83d", "not a coin id"),
+        ("name", "half \ud83d", "half a character"),
         ("name", "\x00", "too long or with a null character"),
         ("name", "x" * 301, "too long or with a null character"),
         ("last_updated", "2026-04-08T12:05:01Z", "from the future"),
@@ -124,6 +126,27 @@ def test_it_ignores_fields_it_does_not_know_and_rows_that_are_none() -> None:
     answer = markets(row(new_field={"x": 1}), None, [1], "x")
     assert len(answer.rows) == 1
     assert answer.rejected == tuple(Rejected("not an object", f"markets[{index}]") for index in (1, 2, 3))
+
+
+@pytest.mark.parametrize("unsound", [float("nan"), float("inf"), True, "3", 0, 1e12 * 1.01, 10**400])
+def test_it_finds_the_one_unsound_price_of_a_sparkline(unsound: Any) -> None:
+    answer = markets(row(sparkline_in_7d={"price": [1.5, unsound, 2]}))
+    assert answer.rows[0].sparkline == (1.5, 2.0)
+    assert [rejected.what for rejected in answer.rejected] == ["alpha.sparkline_in_7d[1]"]
+
+
+def test_it_tells_a_sparkline_that_was_not_asked_for_from_an_empty_one() -> None:
+    found = markets(row(), row(id="beta", sparkline_in_7d={"price": []}), row(id="gamma", sparkline_in_7d={"price": 5}))
+    assert [coin.sparkline for coin in found.rows] == [None, (), ()]
+    assert [rejected.what for rejected in found.rejected] == ["gamma.sparkline_in_7d.price"]
+
+
+@pytest.mark.parametrize("figure", ["market_cap", "ath", "price_change_24h", "circulating_supply"])
+@pytest.mark.parametrize("unsound", [float("nan"), float("inf"), -float("inf"), True, "3", 10**400])
+def test_it_takes_no_unsound_figure_at_a_glance(figure: str, unsound: Any) -> None:
+    answer = markets(row(**{figure: unsound}))
+    assert getattr(answer.rows[0], figure) is None
+    assert [rejected.what for rejected in answer.rejected] == [f"alpha.{figure}"]
 
 
 def test_it_reads_the_sparkline_without_its_unsound_values() -> None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('markets', '0002_production'),
+        ('markets', '0003_price_index'),
     ]
 
     operations = [

@@ -1,0 +1,1 @@
+"""The operations' part of /api/v1/: the sync, the jobs and the health of the site, for staff."""

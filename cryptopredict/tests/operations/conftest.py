@@ -1,0 +1,67 @@
+"""What the tests of the operations share: the three persons, and asking as one of them."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
+
+from accounts.models import User
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def staff_user(db: None) -> User:
+    return User.objects.create_user("staff@example.org", "correct horse battery", is_staff=True)
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return User.objects.create_user("alice@example.org", "correct horse battery")
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_user(user)}")
+    return client
+
+
+@pytest.fixture
+def _triggers(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    yield
+    with django_db_blocker.unblock():
+        run_on_sqlite("SQLITE")
+
+
+@pytest.fixture
+def committed_db(_triggers: None, transactional_db: None) -> Iterator[None]:
+    """A database where tests commit. Emptying it afterwards is a DELETE on SQLite, which the audit log refuses."""
+    yield
+    run_on_sqlite("SQLITE_BACK")
+
+
+def run_on_sqlite(name: str) -> None:
+    if connection.vendor == "sqlite":
+        migration = import_module("cryptopredict.operations.migrations.0003_append_only_audit_log")
+        with connection.cursor() as cursor:
+            for statement in getattr(migration, name):
+                cursor.execute(statement)
+
+
+@pytest.fixture
+def api(staff_user: User) -> APIClient:
+    """The API as staff."""
+    return client_of(staff_user)
+
+
+@pytest.fixture
+def pages(staff_user: User) -> Client:
+    """The pages as staff."""
+    client = Client()
+    client.force_login(staff_user)
+    return client
