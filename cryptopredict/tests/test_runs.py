@@ -108,7 +108,7 @@ class TestWorkers:
         installation.start_worker("-P", "prefork", "-c", "1")
         wait_for(
             "the poison is quarantined",
-            lambda: read_runs(installation)["test.kill_worker"]["state"] == "failed",
+            lambda: read_runs(installation)["test.kill_worker"]["state"] == "quarantined",
             60,
             installation.log,
         )

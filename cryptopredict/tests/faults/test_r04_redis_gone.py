@@ -57,7 +57,7 @@ def test_it_resumes_soon_after_redis_was_killed_restarted_and_flushed(
     )
 
 
-@pytest.mark.soak
+@pytest.mark.minute
 def test_it_keeps_the_call_limit_although_redis_and_every_process_forgot(
     make_site: MakeSite, tmp_path: Path, figure: Figure
 ) -> None:

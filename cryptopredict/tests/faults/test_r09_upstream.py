@@ -31,7 +31,7 @@ BROKEN: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.soak
+@pytest.mark.minute
 def test_it_never_exceeds_the_limit_over_four_processes(make_site: MakeSite, tmp_path: Path, figure: Figure) -> None:
     site = make_site(COINGECKO_CALLS_PER_MINUTE=str(LIMIT))
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_it_keeps_silent_until_retry_after_in_all_processes(
            f"{first - refused_at:.1f} s")  # fmt: skip
 
 
-@pytest.mark.soak
+@pytest.mark.minute
 def test_it_opens_one_breaker_for_all_processes_and_sends_one_probe(
     site: Site, tmp_path: Path, figure: Figure
 ) -> None:  # fmt: skip

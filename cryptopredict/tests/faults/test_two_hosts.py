@@ -12,7 +12,7 @@ from cryptopredict.tests.faults.conftest import Figure, fresh_database, migrate
 from cryptopredict.tests.faults.site import Sample, Site, make_installation, most_in_window, slot
 from cryptopredict.tests.servers import running_postgres, running_redis
 
-pytestmark = [pytest.mark.netns, pytest.mark.soak]
+pytestmark = [pytest.mark.netns, pytest.mark.minute]
 
 LIMIT = 12
 NEEDS_ROOT = (
