@@ -10,10 +10,11 @@ from predictions.models import Prediction
 
 FROZEN = {
     "sequence": "sequence",
-    "id": "pk",
     "coin": "coin__coingecko_id",
     "model": "model__version",
+    "frequency": "frequency",
     "horizon_days": "horizon_days",
+    "horizon_hours": "horizon_hours",
     "cutoff_at": "cutoff_at",
     "target_at": "target_at",
     "issued_at": "issued_at",
@@ -24,13 +25,15 @@ FROZEN = {
     "label": "label",
     "counts_as_evidence": "counts_as_evidence",
     "is_sample": "is_sample",
+    "is_shadow": "is_shadow",
+    "hash_version": "hash_version",
     "inputs_sha256": "inputs_sha256",
     "previous_hash": "previous_hash",
     "row_hash": "row_hash",
 }
 OUTCOME = (
     "state", "void_reason", "actual_price", "scored_at", "crps", "crps_model", "crps_fhs", "crps_ewma",
-    "interval_score_80", "is_hit_80", "is_hit_95",
+    "interval_score_80", "is_hit_80", "is_hit_95", "outcome_hash",
 )  # fmt: skip
 QUANTILES = ("quantiles", "model_quantiles", "fhs_quantiles", "ewma_quantiles")
 
