@@ -272,7 +272,7 @@ class Prediction(models.Model):
             models.Index(
                 fields=["scored_at"],
                 name="prediction_evidence",
-                condition=Q(state="scored", counts_as_evidence=True, is_shadow=False),
+                condition=Q(state="scored", counts_as_evidence=True),
             ),
         )
         constraints = (

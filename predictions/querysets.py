@@ -54,7 +54,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """Scored forecasts that were published in time; only these make the record."""
         return self.published().scored().filter(counts_as_evidence=True)
 
-    def evidence_of(self, model: "TrainedModel") -> Self:
+    def daily(self) -> Self:
+        return self.filter(frequency="1d")
+
+    def evidence_of(self, model: "TrainedModel | int") -> Self:
         """One model's scored forecasts that were written in time, those of its time in shadow among them."""
         return self.scored().filter(counts_as_evidence=True, model=model)
 
@@ -62,6 +65,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""
         newest = (
             self.published()
+            .daily()
             .filter(coin=coin)
             .order_by("-cutoff_at", "-sequence")
             .values("cutoff_at", "model_id")

@@ -27,6 +27,13 @@ def seal(apps, schema_editor):
     schema_editor.connection.check_constraints()  # PostgreSQL alters no table with checks still to come
 
 
+def remember_promotions(apps, schema_editor):
+    """Champions of the time before there were events, so that a rollback finds them."""
+    models, events = (apps.get_model("predictions", name).objects for name in ("TrainedModel", "ModelEvent"))
+    for model in models.filter(promoted_at__isnull=False, events__isnull=True):
+        events.create(model=model, kind="promoted", at=model.promoted_at, reason=model.reason)
+
+
 def install(apps, schema_editor):
     guards.install(schema_editor.connection)
 
@@ -43,5 +50,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunPython(seal, migrations.RunPython.noop),
+        migrations.RunPython(remember_promotions, migrations.RunPython.noop),
         migrations.RunPython(install, remove),
     ]
