@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from cryptopredict.rest.strict import StrictMixin
 from markets.api.serializers import figure, figures
-from markets.models import Cryptocurrency
+from predictions.api.parameters import CoinParameter
 from predictions.forecasting.labels import Label
 from predictions.forecasting.quantiles import LEVELS
 
@@ -240,18 +240,7 @@ class ChainReportSerializer(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField()
 
 
-class CoinField(serializers.CharField):
-    """A coin by its CoinGecko id; read as the coin."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        coingecko_id = super().to_internal_value(data)
-        coin = Cryptocurrency.objects.filter(coingecko_id=coingecko_id).first()
-        if coin is None:
-            raise serializers.ValidationError(f"There is no coin {coingecko_id}.", code="unknown_coin")
-        return coin
-
-
 class ForecastRequestSerializer(StrictMixin, serializers.Serializer[Any]):
     """What a forecast is asked for."""
 
-    coin = CoinField(max_length=150, help_text="CoinGecko id.")
+    coin = CoinParameter(max_length=150, help_text="CoinGecko id.")
