@@ -35,6 +35,28 @@ def _empty_cache() -> Iterator[None]:
     cache.clear()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _ledger_yields_to_the_flush_after_a_test() -> Iterator[None]:
+    """A test with real transactions empties every table at its end, which the ledger's guards would refuse."""
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from predictions import guards
+
+    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+
+    def unguarded_flush(case: TransactionTestCase) -> None:
+        guards.remove(connection)
+        try:
+            flush(case)
+        finally:
+            guards.install(connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", unguarded_flush)
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """The address of a Redis: REDIS_URL, or that of a server started for these tests."""

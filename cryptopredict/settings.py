@@ -48,6 +48,9 @@ VAR_DIR = Path(env_text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 MARKET_DIR = VAR_DIR / MARKET  # one folder, and so one database file, for each market: never mixed
 MODELS_DIR = Path(env_text("MODELS_DIR", str(MARKET_DIR / "models")))
 STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter"
+# A model whose training data ended longer ago than this is no longer the headline; 0 means never.
+MODEL_MAX_AGE_DAYS = env_int("MODEL_MAX_AGE_DAYS", 400)
+STARTER_MAX_AGE_DAYS = env_int("STARTER_MAX_AGE_DAYS", 0)
 
 COINGECKO_API_KEY = env_text("COINGECKO_API_KEY")
 COINGECKO_BASE_URL = env_text("COINGECKO_BASE_URL", "https://api.coingecko.com/api/v3")
@@ -295,6 +298,7 @@ CELERY_TASK_DEFAULT_QUEUE = "ingest"
 CELERY_TASK_ROUTES = {
     "markets.*": {"queue": "ingest"},
     "predictions.train_model": {"queue": "training"},
+    "predictions.run_backtest": {"queue": "training"},
     "predictions.*": {"queue": "forecasts"},
 }
 CELERY_TASK_SOFT_TIME_LIMIT = 1500

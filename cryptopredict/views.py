@@ -14,7 +14,7 @@ from cryptopredict.operations.models import Heartbeat, TaskRun
 from cryptopredict.schedule import SCHEDULE
 from markets.models import Cryptocurrency, SyncRun
 from markets.services import data_source, market_freshness
-from predictions.models import Prediction, TrainedModel
+from predictions.models import ModelAlarm, Prediction, TrainedModel
 
 RUNS_SHOWN = 12
 THEME_COOKIE_SECONDS = 365 * 86_400
@@ -36,6 +36,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "processes": Heartbeat.objects.all(),
         "tracked": Cryptocurrency.objects.tracked().count(),
         "model": TrainedModel.objects.serving(),
+        "model_alarms": ModelAlarm.objects.unresolved().filter(model__state=TrainedModel.State.SERVING),
         "forecasts": Prediction.objects.aggregate(
             issued_at=Max("issued_at"), scored_at=Max("scored_at"), length=Max("sequence")
         ),

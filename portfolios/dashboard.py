@@ -75,7 +75,8 @@ def due_today(coin_ids: set[int]) -> list[Due]:
     """The forecasts of these coins that are about an instant of today (UTC), settled or not."""
     start = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
-        Prediction.objects.filter(coin_id__in=coin_ids, horizon_days__in=HEADLINE_HORIZONS)
+        Prediction.objects.published()
+        .filter(coin_id__in=coin_ids, horizon_days__in=HEADLINE_HORIZONS)
         .filter(target_at__gte=start, target_at__lt=start + timedelta(days=1))
         .select_related("coin")
         .order_by("target_at", "coin__market_cap_rank", "coin_id", "horizon_days")

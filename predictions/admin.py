@@ -1,6 +1,6 @@
 """The registry and the ledger in the admin."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -8,7 +8,14 @@ from django.http import HttpRequest
 
 from predictions import registry, tasks
 from predictions.forecasting.artifact import ArtifactError
-from predictions.models import ForecastRefusal, Prediction, TrainedModel
+from predictions.models import BacktestRun, ForecastRefusal, ModelAlarm, ModelEvent, Prediction, TrainedModel
+
+if TYPE_CHECKING:
+    from accounts.models import User
+
+
+def acting_user(request: HttpRequest) -> "User | None":
+    return request.user if request.user.is_authenticated else None
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):
@@ -49,7 +56,7 @@ class TrainedModelAdmin(ReadOnlyAdmin):
             return
         model = queryset.get()
         try:
-            registry.promote(model=model, reason=f"Activated in the admin by {request.user}.")
+            registry.promote(model=model, reason="Activated in the admin.", by=acting_user(request))
         except (registry.PromotionRefused, ArtifactError) as error:
             messages.error(request, f"{model} was not activated: {error}")
             return
@@ -64,14 +71,15 @@ class TrainedModelAdmin(ReadOnlyAdmin):
 @admin.register(Prediction)
 class PredictionAdmin(ReadOnlyAdmin):
     list_display = (
-        "sequence", "coin", "horizon_days", "cutoff_at", "target_at", "state", "headline", "label", "is_hit_80",
-        "crps", "crps_fhs", "counts_as_evidence", "model",
+        "sequence", "coin", "horizon_name", "cutoff_at", "target_at", "state", "headline", "label", "is_hit_80",
+        "crps", "crps_fhs", "counts_as_evidence", "is_shadow", "model",
     )  # fmt: skip
     list_filter = (
         "state",
         "horizon_days",
         "headline",
         "counts_as_evidence",
+        "is_shadow",
         "is_hit_80",
         "model",
         "cutoff_at",
@@ -92,3 +100,27 @@ class ForecastRefusalAdmin(ReadOnlyAdmin):
     list_display = ("coin", "reason", "checked_at")
     search_fields = ("coin__coingecko_id", "coin__name", "reason")
     list_select_related = ("coin",)
+
+
+@admin.register(ModelEvent)
+class ModelEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "model", "kind", "by", "reason")
+    list_filter = ("kind",)
+    search_fields = ("model__version", "reason")
+    list_select_related = ("model", "by")
+
+
+@admin.register(ModelAlarm)
+class ModelAlarmAdmin(ReadOnlyAdmin):
+    list_display = ("raised_at", "model", "kind", "horizon_days", "message", "stops_headline", "resolved_at")
+    list_filter = ("kind", "stops_headline")
+    search_fields = ("model__version", "message")
+    list_select_related = ("model",)
+
+
+@admin.register(BacktestRun)
+class BacktestRunAdmin(ReadOnlyAdmin):
+    list_display = ("queued_at", "model", "start_on", "end_on", "state", "done", "total", "finished_at", "problem")
+    list_filter = ("state",)
+    search_fields = ("model__version", "problem")
+    list_select_related = ("model",)

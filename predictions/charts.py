@@ -10,7 +10,7 @@ from markets.models import Cryptocurrency, Interval, PriceData
 from predictions.fans import Fan
 from predictions.forecasting.quantiles import BAND_80, BAND_95, MEDIAN
 from predictions.models import Prediction
-from predictions.record import HorizonRecord
+from predictions.record import HorizonRecord, MonthRecord
 
 # How far ahead a chart of each range looks, and which past forecasts it lays over what happened.
 FAN_DAYS = {"1d": 1, "7d": 7, "30d": 14, "90d": 30, "1y": 30, "all": 30}
@@ -252,3 +252,31 @@ def skill_figure(horizons: Sequence[HorizonRecord]) -> Figure | None:
         "margin": {"l": 72, "r": 16, "t": 8, "b": 52},
     }
     return {"data": [trace], "layout": layout}
+
+
+def coverage_figure(months: Sequence[MonthRecord]) -> Figure | None:
+    """The share of outcomes inside both bands by month; None before there are two months to compare."""
+    if len(months) < 2:
+        return None
+    x = [one.month.isoformat() for one in months]
+    traces: list[dict[str, Any]] = []
+    for name, values, nominal, colour in (
+        ("80% band", [one.coverage_80 for one in months], 0.8, "var(--chart-median)"),
+        ("95% band", [one.coverage_95 for one in months], 0.95, "var(--chart-price)"),
+    ):
+        ideal = {"color": "var(--chart-baseline)", "width": 1.3, "dash": "dash"}
+        traces.append(
+            {"type": "scatter", "mode": "lines", "name": f"{nominal:.0%}", "x": [x[0], x[-1]],
+             "y": [nominal, nominal], "line": ideal, "hoverinfo": "skip"}
+        )  # fmt: skip
+        traces.append(
+            {"type": "scatter", "mode": "lines+markers", "name": name, "x": x,
+             "y": [round(value, 4) for value in values], "line": {"color": colour, "width": 1.8},
+             "marker": {"size": 7, "color": colour}, "hovertemplate": f"{name}: %{{y:.1%}}<extra></extra>"}
+        )  # fmt: skip
+    layout = base_layout() | {
+        "xaxis": {"type": "date", "showgrid": False, "nticks": 8, "tickformat": "%b %Y", "tickangle": 0},
+        "yaxis": {"tickformat": ".0%", "title": {"text": "Inside the band"}, "zeroline": False, "rangemode": "normal"},
+        "margin": {"l": 64, "r": 16, "t": 8, "b": 44},
+    }
+    return {"data": traces, "layout": layout}

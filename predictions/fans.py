@@ -6,13 +6,17 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from markets.models import Cryptocurrency, Interval, PriceData
-from predictions.forecasting.labels import Evidence
+from predictions.alarms import why_not_the_headline
+from predictions.forecasting.labels import Evidence, Label
 from predictions.forecasting.quantiles import BAND_80, BAND_95, LEVELS, MEDIAN
 from predictions.models import ForecastRefusal, Prediction, TrainedModel
 from predictions.record import FHS_NAME, evidence_by_horizon
 
 STALE_AFTER = timedelta(days=2)
 HEADLINE_HORIZONS = (1, 7, 30)
+
+NOT_SHOWN = "The model has not shown that it does better than the baseline at this horizon."
+BASELINE_REASONS = {Label.WORSE_THAN_BASELINE: "The model does worse than the baseline at this horizon."}
 
 Band = tuple[float, float]
 
@@ -31,6 +35,14 @@ class FanHorizon:
 
     prediction: Prediction
     evidence: Evidence
+    stopped: str = ""
+
+    @property
+    def headline_reason(self) -> str:
+        """Why the baseline's band is published instead of the model's; empty where the model's is."""
+        if self.headline == Prediction.Headline.MODEL:
+            return ""
+        return self.stopped or BASELINE_REASONS.get(self.evidence.label, NOT_SHOWN)
 
     @property
     def horizon_days(self) -> int:
@@ -140,20 +152,26 @@ def forecast_for(coin: Cryptocurrency, *, now: datetime | None = None) -> Fan | 
     predictions = list(Prediction.objects.latest_fan(coin).select_related("model"))
     if not predictions:
         return _why_none(coin)
-    now = now or timezone.now()
-    evidence = evidence_by_horizon()
+    return fan_from(coin, predictions, now=now or timezone.now())
+
+
+def fan_from(coin: Cryptocurrency, predictions: list[Prediction], *, now: datetime) -> Fan:
+    """The fan that the rows of one issue make, given shortest horizon first."""
+    model = predictions[0].model
+    evidence, stopped = evidence_by_horizon(), why_not_the_headline(model)
     return Fan(
         coin=coin,
-        model=predictions[0].model,
-        horizons=[FanHorizon(one, evidence[one.horizon_days]) for one in predictions],
+        model=model,
+        horizons=[FanHorizon(one, evidence[one.horizon_days], stopped) for one in predictions],
         is_stale=now - predictions[0].cutoff_at > STALE_AFTER,
     )
 
 
 def bands_for(coins: list[Cryptocurrency], *, horizon_days: int) -> dict[int, Prediction]:
     """The newest forecast at one horizon of each coin, by the coin's primary key, in one query."""
-    newest = Prediction.objects.filter(horizon_days=horizon_days).order_by("-cutoff_at").values("cutoff_at")[:1]
-    rows = Prediction.objects.filter(coin__in=coins, horizon_days=horizon_days, cutoff_at=newest).order_by("sequence")
+    published = Prediction.objects.published()
+    newest = published.filter(horizon_days=horizon_days).order_by("-cutoff_at").values("cutoff_at")[:1]
+    rows = published.filter(coin__in=coins, horizon_days=horizon_days, cutoff_at=newest).order_by("sequence")
     return {row.coin_id: row for row in rows}
 
 

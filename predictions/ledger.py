@@ -12,10 +12,17 @@ from django.db import transaction
 from predictions.models import Prediction
 
 GENESIS = "0" * 64
-HASHED = (
+FIRST_VERSION = (
     "sequence", "horizon_days", "cutoff_at", "target_at", "issued_at", "base_price", "headline", "multiplier_80",
     "multiplier_95", "quantiles", "model_quantiles", "fhs_quantiles", "ewma_quantiles", "label",
     "counts_as_evidence", "is_sample", "inputs_sha256", "previous_hash",
+)  # fmt: skip
+# What a forecast's hash covers, by the version that stands in the row: what was hashed once stays verifiable.
+HASHED = {1: FIRST_VERSION, 2: (*FIRST_VERSION, "hash_version", "frequency", "horizon_hours", "is_shadow")}
+CURRENT_VERSION = 2
+OUTCOME = (
+    "row_hash", "state", "void_reason", "actual_price", "scored_at", "crps", "crps_model", "crps_fhs", "crps_ewma",
+    "interval_score_80", "is_hit_80", "is_hit_95",
 )  # fmt: skip
 
 
@@ -30,13 +37,9 @@ class ChainReport:
     problem: str
 
 
-def frozen_content(values: dict[str, Any], *, coingecko_id: str, version: str) -> dict[str, Any]:
-    """What a forecast's hash covers, JSON-ready; times are ISO 8601 in UTC, numbers the stored doubles."""
-    content = {name: values[name] for name in HASHED}
-    for name, value in content.items():
-        if isinstance(value, datetime):
-            content[name] = value.isoformat()
-    return content | {"coin": coingecko_id, "model": version}
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON-ready: times are ISO 8601 in UTC, numbers the stored doubles."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def content_hash(content: dict[str, Any]) -> str:
@@ -46,11 +49,16 @@ def content_hash(content: dict[str, Any]) -> str:
 
 
 def prediction_hash(prediction: Prediction) -> str:
-    """The hash that this forecast should carry."""
-    values = {name: getattr(prediction, name) for name in HASHED}
-    return content_hash(
-        frozen_content(values, coingecko_id=prediction.coin.coingecko_id, version=prediction.model.version)
-    )
+    """The hash that this forecast should carry; KeyError for a version that never was."""
+    values = {name: getattr(prediction, name) for name in HASHED[prediction.hash_version]}
+    return content_hash(_plain(values) | {"coin": prediction.coin.coingecko_id, "model": prediction.model.version})
+
+
+def outcome_hash(prediction: Prediction) -> str:
+    """The hash that ties what came of a forecast to it; empty while it is open."""
+    if prediction.state == Prediction.State.OPEN:
+        return ""
+    return content_hash(_plain({name: getattr(prediction, name) for name in OUTCOME}))
 
 
 def append(*, predictions: Sequence[Prediction]) -> list[Prediction]:
@@ -64,24 +72,32 @@ def append(*, predictions: Sequence[Prediction]) -> list[Prediction]:
         sequence, previous = (last["sequence"], last["row_hash"]) if last else (0, GENESIS)
         for prediction in predictions:
             sequence += 1
+            prediction.set_horizon()
             prediction.sequence, prediction.previous_hash = sequence, previous
             prediction.row_hash = previous = prediction_hash(prediction)
         return Prediction.objects.bulk_create(predictions, batch_size=200)
 
 
 def verify_chain() -> ChainReport:
-    """Walks the whole chain and recomputes every hash."""
+    """Walks the whole chain, recomputes every hash and holds every outcome against its own."""
     expected, previous = 1, GENESIS
     rows = Prediction.objects.select_related("coin", "model").order_by("sequence")
     for prediction in rows.iterator(chunk_size=500):
-        problem = ""
-        if prediction.sequence != expected:
-            problem = f"forecast {expected} is missing"
-        elif prediction.previous_hash != previous:
-            problem = "it does not follow the forecast before it"
-        elif prediction_hash(prediction) != prediction.row_hash:
-            problem = "its content does not match its hash"
+        problem = _problem_of(prediction, expected, previous)
         if problem:
             return ChainReport(False, expected - 1, previous, expected, problem)
         expected, previous = expected + 1, prediction.row_hash
     return ChainReport(True, expected - 1, previous, None, "")
+
+
+def _problem_of(prediction: Prediction, expected: int, previous: str) -> str:
+    """What is wrong with a forecast in its place; empty when nothing is."""
+    if prediction.sequence != expected:
+        return f"forecast {expected} is missing"
+    if prediction.previous_hash != previous:
+        return "it does not follow the forecast before it"
+    if prediction.hash_version not in HASHED or prediction_hash(prediction) != prediction.row_hash:
+        return "its content does not match its hash"
+    if outcome_hash(prediction) != prediction.outcome_hash:
+        return "its outcome does not match its hash"
+    return ""

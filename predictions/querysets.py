@@ -7,7 +7,7 @@ from django.db import models
 
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency
-    from predictions.models import Prediction, TrainedModel  # noqa: F401  (named in the bases below)
+    from predictions.models import ModelAlarm, Prediction, TrainedModel  # noqa: F401  (named in the bases below)
 
 
 class TrainedModelQuerySet(models.QuerySet["TrainedModel"]):
@@ -16,7 +16,20 @@ class TrainedModelQuerySet(models.QuerySet["TrainedModel"]):
         return self.filter(state="serving").first()
 
     def usable(self) -> Self:
-        return self.filter(state__in=["candidate", "serving", "retired"])
+        return self.filter(state__in=["candidate", "shadow", "serving", "retired"])
+
+    def shadows(self) -> Self:
+        """Challengers that run beside the champion, the longest running first."""
+        return self.filter(state="shadow").order_by("promoted_at", "pk")
+
+
+class ModelAlarmQuerySet(models.QuerySet["ModelAlarm"]):
+    def unresolved(self) -> Self:
+        return self.filter(resolved_at__isnull=True)
+
+    def stopping(self, model: "TrainedModel") -> Self:
+        """Why a model is not the headline just now, whatever its record says."""
+        return self.unresolved().filter(model=model, stops_headline=True)
 
 
 class PredictionQuerySet(models.QuerySet["Prediction"]):
@@ -33,13 +46,31 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """Open forecasts whose day has come, oldest first."""
         return self.open().filter(target_at__lte=now).order_by("target_at", "sequence")
 
+    def published(self) -> Self:
+        """Forecasts of champions; a challenger's are in the ledger too, but nobody is shown them as the headline."""
+        return self.filter(is_shadow=False)
+
     def evidence(self) -> Self:
-        """Scored forecasts that were written in time; only these make the record."""
-        return self.scored().filter(counts_as_evidence=True)
+        """Scored forecasts that were published in time; only these make the record."""
+        return self.published().scored().filter(counts_as_evidence=True)
+
+    def daily(self) -> Self:
+        return self.filter(frequency="1d")
+
+    def evidence_of(self, model: "TrainedModel | int") -> Self:
+        """One model's scored forecasts that were written in time, those of its time in shadow among them."""
+        return self.scored().filter(counts_as_evidence=True, model=model)
 
     def latest_fan(self, coin: "Cryptocurrency") -> Self:
         """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""
-        newest = self.filter(coin=coin).order_by("-cutoff_at", "-sequence").values("cutoff_at", "model_id").first()
+        newest = (
+            self.published()
+            .daily()
+            .filter(coin=coin)
+            .order_by("-cutoff_at", "-sequence")
+            .values("cutoff_at", "model_id")
+            .first()
+        )
         if newest is None:
             return self.none()
         return self.filter(coin=coin, **newest).order_by("horizon_days")

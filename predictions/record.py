@@ -1,13 +1,14 @@
 """The public record: what the settled forecasts say, computed from the ledger alone."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import Avg, Count, Max, Q, QuerySet
+from django.db.models import Count, Max, QuerySet
 
 from cryptopredict.rest import shared
 from markets.models import Cryptocurrency
@@ -15,6 +16,7 @@ from predictions.forecasting.backtest import EWMA_N, FHS, LSTM
 from predictions.forecasting.labels import MIN_DATES, Evidence, Label, evidence
 from predictions.forecasting.metrics import date_weighted_mean
 from predictions.forecasting.quantiles import HORIZONS, LEVELS
+from predictions.forecasting.series import Dates
 from predictions.models import Prediction, TrainedModel
 
 T = TypeVar("T")
@@ -24,6 +26,35 @@ FHS_NAME = "FHS random walk"
 EWMA_NAME = "EWMA normal random walk"
 WORST_SHOWN = 10
 _ONE_AT_A_TIME = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of the record that is asked for; cutoffs lie at or after `start` and before `end`."""
+
+    horizon_days: int | None = None
+    coin: Cryptocurrency | None = None
+    model: TrainedModel | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def detail_horizon(self) -> int:
+        """The horizon of what is shown at one only: tables by coin and model, coverage over time."""
+        return self.horizon_days or 1
+
+    def settled(self) -> QuerySet[Prediction]:
+        """Published evidence, or that of the one model, those of its time in shadow among them."""
+        objects = Prediction.objects
+        found = objects.evidence() if self.model is None else objects.evidence_of(self.model)
+        bounds: dict[str, Any] = {"coin": self.coin, "horizon_days": self.horizon_days}
+        bounds |= {"cutoff_at__gte": self.start, "cutoff_at__lt": self.end}
+        return found.daily().filter(**{name: value for name, value in bounds.items() if value is not None})
+
+    def name(self) -> str:
+        """For the cache: the same selection, the same name."""
+        parts = (self.horizon_days, self.coin and self.coin.pk, self.model and self.model.pk, self.start, self.end)
+        return ":".join("" if part is None else str(part).replace(" ", "T") for part in parts)
 
 
 @dataclass(frozen=True)
@@ -41,25 +72,44 @@ class HorizonRecord:
 
 @dataclass(frozen=True)
 class CoinRecord:
-    """One coin's one-day forecasts: distinct dates, share inside the 80 % band, skill against FHS."""
+    """One coin's forecasts at one horizon, against FHS."""
 
     coin: Cryptocurrency
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One model's forecasts at one horizon, against FHS, retired ones and challengers among them."""
+
+    model: TrainedModel
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class MonthRecord:
+    """Coverage of one month's cutoffs, weighted by date."""
+
+    month: date
     n_dates: int
     coverage_80: float
-    skill_1d: float | None
+    coverage_95: float
 
 
 @dataclass(frozen=True)
 class TrackRecord:
     """Everything on the track record page; figures are weighted by date and come from evidence only."""
 
+    selection: Selection
     verdict: str
     as_of: datetime | None
     n_dates: int
     n_forecasts: int
     horizons: list[HorizonRecord]
     calibration: list[tuple[float, float, int]]
+    months: list[MonthRecord]
     coins: list[CoinRecord]
+    models: list[ModelRecord]
     worst: list[Prediction]
     first_scored_on: date | None
     countdown: int
@@ -68,11 +118,19 @@ class TrackRecord:
 
 def evidence_by_horizon() -> dict[int, Evidence]:
     """The LSTM against FHS at each horizon, from all settled evidence; cached until another forecast is scored."""
-    return _cached("evidence", lambda: {h: judge(Prediction.objects.evidence(), h, FHS) for h in HORIZONS})
+    return cached("evidence", lambda: {h: judge(Prediction.objects.evidence(), h, FHS) for h in HORIZONS})
 
 
-def _cached(name: str, make: Callable[[], T]) -> T:
-    newest = Prediction.objects.evidence().aggregate(at=Max("scored_at"), n=Count("id"))
+def evidence_of_model(model_pk: int) -> dict[int, Evidence]:
+    """One model against FHS at each horizon, from its own settled forecasts, those in shadow among them."""
+    settled = Prediction.objects.evidence_of(model_pk)
+    return cached(f"evidence:{model_pk}", lambda: {h: judge(settled, h, FHS) for h in HORIZONS})
+
+
+def cached(name: str, make: Callable[[], T]) -> T:
+    """What `make` answers, kept until another forecast is scored."""
+    settled = Prediction.objects.scored().filter(counts_as_evidence=True)
+    newest = settled.aggregate(at=Max("scored_at"), n=Count("id"))
     key = f"record:{name}:{newest['n']}:{newest['at'].timestamp() if newest['at'] else 0}"
     found: T | None = shared.recall(key)
     if found is None:
@@ -86,15 +144,18 @@ def _cached(name: str, make: Callable[[], T]) -> T:
 
 def judge(settled: QuerySet[Prediction], horizon_days: int, baseline: str) -> Evidence:
     """The evidence of one horizon: the model's CRPS against the baseline's, the published bands' coverage."""
-    against = {FHS: "crps_fhs", EWMA_N: "crps_ewma"}[baseline]
-    rows = list(
-        settled.filter(horizon_days=horizon_days).values_list(
-            "cutoff_at", "crps_model", against, "is_hit_80", "is_hit_95"
-        )
-    )
+    rows = settled.filter(horizon_days=horizon_days).values_list(*_columns(baseline))
+    return _evidence(list(rows), horizon_days, baseline)
+
+
+def _columns(baseline: str) -> tuple[str, ...]:
+    return "cutoff_at", "crps_model", {FHS: "crps_fhs", EWMA_N: "crps_ewma"}[baseline], "is_hit_80", "is_hit_95"
+
+
+def _evidence(rows: Sequence[tuple[Any, ...]], horizon_days: int, baseline: str) -> Evidence:
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     return evidence(
-        cutoffs=np.array([at.date() for at in columns[0]], dtype="datetime64[D]"),
+        cutoffs=_dates(columns[0]),
         model_scores=np.array(columns[1], dtype=float),
         baseline_scores=np.array(columns[2], dtype=float),
         inside_80=np.array(columns[3], dtype=bool),
@@ -104,41 +165,48 @@ def judge(settled: QuerySet[Prediction], horizon_days: int, baseline: str) -> Ev
     )
 
 
+def _dates(moments: Sequence[datetime]) -> Dates:
+    return np.array([at.date() for at in moments], dtype="datetime64[D]")
+
+
+def no_evidence() -> Evidence:
+    """Of a horizon at which nothing has settled."""
+    return _evidence([], 1, FHS)
+
+
 def track_record(
-    *, horizon_days: int | None = None, coin: Cryptocurrency | None = None, model: TrainedModel | None = None
+    *,
+    horizon_days: int | None = None,
+    coin: Cryptocurrency | None = None,
+    model: TrainedModel | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
 ) -> TrackRecord:
-    """The record of all settled evidence (cached until more is scored), or of one horizon, coin or model."""
-    if horizon_days is None and coin is None and model is None:
-        serving = TrainedModel.objects.serving()
-        return _cached(f"track-record:{serving.pk if serving else 0}", _read_record)
-    return _read_record(horizon_days=horizon_days, coin=coin, model=model)
+    """The record of all settled evidence, or of one horizon, coin, model or period; kept until more is scored."""
+    chosen = Selection(horizon_days, coin, model, start, end)
+    serving = TrainedModel.objects.serving()
+    return cached(f"track-record:{serving.pk if serving else 0}:{chosen.name()}", lambda: _read_record(chosen, serving))
 
 
-def _read_record(
-    *, horizon_days: int | None = None, coin: Cryptocurrency | None = None, model: TrainedModel | None = None
-) -> TrackRecord:
-    settled = Prediction.objects.evidence()
-    if coin is not None:
-        settled = settled.filter(coin=coin)
-    if model is not None:
-        settled = settled.filter(model=model)
-    if horizon_days is not None:
-        settled = settled.filter(horizon_days=horizon_days)
+def _read_record(chosen: Selection, serving: TrainedModel | None) -> TrackRecord:
+    settled, detail = chosen.settled(), chosen.detail_horizon
     horizons = [
         HorizonRecord(h, judge(settled, h, FHS), judge(settled, h, EWMA_N))
-        for h in ((horizon_days,) if horizon_days else HORIZONS)
+        for h in ((chosen.horizon_days,) if chosen.horizon_days else HORIZONS)
     ]
     facts = settled.aggregate(as_of=Max("scored_at"), n=Count("id"), dates=Count("cutoff_at", distinct=True))
     first = settled.order_by("target_at").values_list("target_at", flat=True).first()
-    serving = TrainedModel.objects.serving()
     return TrackRecord(
+        selection=chosen,
         verdict=verdict(horizons),
         as_of=facts["as_of"],
         n_dates=facts["dates"],
         n_forecasts=facts["n"],
         horizons=horizons,
         calibration=calibration_curve(settled),
-        coins=_coin_records(settled),
+        months=_months(settled.filter(horizon_days=detail)),
+        coins=_coin_records(settled, detail),
+        models=_model_records(chosen, detail),
         worst=list(worst_misses(settled)),
         first_scored_on=first.date() if first else None,
         countdown=max(0, MIN_DATES - horizons[0].evidence_vs_fhs.n_dates),
@@ -177,37 +245,46 @@ def calibration_curve(settled: QuerySet[Prediction]) -> list[tuple[float, float,
     rows = list(settled.values_list("cutoff_at", "quantiles", "actual_price"))
     if not rows:
         return []
-    dates = np.array([at.date() for at, _, _ in rows], dtype="datetime64[D]")
+    dates = _dates([at for at, _, _ in rows])
     quantiles = np.array([values for _, values, _ in rows])
     actual = np.array([price for _, _, price in rows])
     n = len(np.unique(dates))
     return [(level, date_weighted_mean(dates, actual <= quantiles[:, i]), n) for i, level in enumerate(LEVELS)]
 
 
-def _coin_records(settled: QuerySet[Prediction]) -> list[CoinRecord]:
-    one_day = settled.filter(horizon_days=1)
-    rows = (
-        one_day.order_by()
-        .values("coin_id")
-        .annotate(
-            n=Count("cutoff_at", distinct=True),
-            hits=Count("id", filter=Q(is_hit_80=True)),
-            total=Count("id"),
-            model=Avg("crps_model"),
-            fhs=Avg("crps_fhs"),
-        )
-    )
-    coins = Cryptocurrency.objects.in_bulk([row["coin_id"] for row in rows])
-    records = [
-        CoinRecord(
-            coin=coins[row["coin_id"]],
-            n_dates=row["n"],
-            coverage_80=row["hits"] / row["total"],
-            skill_1d=1 - row["model"] / row["fhs"] if row["fhs"] else None,
-        )
-        for row in rows
-    ]
+def _months(settled: QuerySet[Prediction]) -> list[MonthRecord]:
+    by_month: dict[date, list[tuple[datetime, bool | None, bool | None]]] = defaultdict(list)
+    for row in settled.order_by("cutoff_at").values_list("cutoff_at", "is_hit_80", "is_hit_95"):
+        by_month[row[0].date().replace(day=1)].append(row)
+    found = []
+    for month, rows in by_month.items():
+        dates = _dates([row[0] for row in rows])
+        in_80, in_95 = (date_weighted_mean(dates, np.array([row[i] for row in rows], dtype=bool)) for i in (1, 2))
+        found.append(MonthRecord(month, len(np.unique(dates)), in_80, in_95))
+    return found
+
+
+def _coin_records(settled: QuerySet[Prediction], horizon_days: int) -> list[CoinRecord]:
+    by_coin: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for coin, *row in settled.filter(horizon_days=horizon_days).order_by().values_list("coin_id", *_columns(FHS)):
+        by_coin[coin].append(tuple(row))
+    coins = Cryptocurrency.objects.in_bulk(list(by_coin))
+    records = [CoinRecord(coins[coin], _evidence(rows, horizon_days, FHS)) for coin, rows in by_coin.items()]
     return sorted(records, key=lambda record: (record.coin.market_cap_rank or 10**9, record.coin.coingecko_id))
+
+
+def _model_records(chosen: Selection, horizon_days: int) -> list[ModelRecord]:
+    """Every model that has evidence in the selection, the newest first; retired ones are not left out."""
+    models = TrainedModel.objects.usable()
+    if chosen.model is not None:
+        models = models.filter(pk=chosen.model.pk)
+    found = []
+    for model in models.defer("metrics", "reference"):
+        settled = replace(chosen, model=model, horizon_days=horizon_days).settled()
+        evidence = judge(settled, horizon_days, FHS)
+        if evidence.n_dates:
+            found.append(ModelRecord(model, evidence))
+    return found
 
 
 def worst_misses(settled: QuerySet[Prediction]) -> QuerySet[Prediction]:
@@ -215,12 +292,14 @@ def worst_misses(settled: QuerySet[Prediction]) -> QuerySet[Prediction]:
     return settled.select_related("coin", "model").filter(is_hit_95=False).order_by("-crps")[:WORST_SHOWN]
 
 
-def headline_for(horizon_days: int, live: Evidence, model: TrainedModel) -> str:
+def headline_for(horizon_days: int, live: Evidence, model: TrainedModel, *, is_stopped: bool = False) -> str:
     """Whose quantiles are published at a horizon: the LSTM's only where it beats FHS.
 
     The ledger decides once it can; until then the model's own back-test does, and where neither says that the
-    LSTM beats FHS, FHS is the headline.
+    LSTM beats FHS, or an alarm has stopped the model, FHS is the headline.
     """
+    if is_stopped:
+        return Prediction.Headline.BASELINE
     label: str = live.label
     if live.label == Label.TOO_EARLY:
         label = backtest_label(model, horizon_days)

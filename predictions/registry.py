@@ -1,28 +1,24 @@
-"""The registry of trained models: install, train, promote, retire; one of them serves."""
+"""The registry of trained models: candidate → shadow → champion → retired; one of them is the champion."""
 
-import functools
-from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from predictions.forecasting import artifact
-from predictions.forecasting.backtest import EWMA_N, FHS, LSTM, run_backtest, summary_json
-from predictions.forecasting.labels import Label
-from predictions.forecasting.series import Panel
-from predictions.forecasting.serving import Forecaster, load
-from predictions.forecasting.training import Trained, save, train
-from predictions.history import TRAINING_DAYS, read_panel
-from predictions.models import TrainedModel
+from predictions.artefacts import open_checked
+from predictions.forecasting.artifact import ArtifactError
+from predictions.models import ModelEvent, TrainedModel
 
-HOLDOUT_DAYS = 120  # 90 dates whose 30-day target has settled
-VALIDATED = (LSTM, FHS, EWMA_N)
+if TYPE_CHECKING:
+    from accounts.models import User
 
-Progress = Callable[[int, int], None]
+MAX_SHADOWS = 2
+SHADOW_DAYS = 150  # by then 90 one-day dates and 90 thirty-day ones have settled
+
+State, Kind = TrainedModel.State, ModelEvent.Kind
 
 
 class NoModel(Exception):
@@ -30,21 +26,11 @@ class NoModel(Exception):
 
 
 class PromotionRefused(Exception):
-    """The model cannot be promoted."""
+    """The model cannot take the step; nothing was changed."""
 
 
-@functools.lru_cache(maxsize=2)
-def open_forecaster(folder: str, manifest_sha256: str) -> Forecaster:
-    """The forecaster of a registered model, checked against its hashes; ArtifactError when it is damaged."""
-    return load(Path(folder), expected_sha256=manifest_sha256)
-
-
-def serving_forecaster() -> tuple[TrainedModel, Forecaster]:
-    """The serving model and its opened artefact. Raises NoModel, ArtifactError."""
-    model = TrainedModel.objects.serving()
-    if model is None:
-        raise NoModel("No model serves yet.")
-    return model, open_forecaster(model.folder, model.manifest_sha256)
+class OvertakenPromotion(PromotionRefused):
+    """Another model became the champion while this one was being checked."""
 
 
 def install_starter_model() -> TrainedModel | None:
@@ -55,129 +41,168 @@ def install_starter_model() -> TrainedModel | None:
     if TrainedModel.objects.serving() is not None:
         return None
     folder = settings.STARTER_MODEL_DIR
-    forecaster = load(folder)
+    forecaster = open_checked(folder)
     manifest = forecaster.manifest
     version = f"starter-{manifest['cutoff']}-{forecaster.sha256[:8]}"
-    model, _ = TrainedModel.objects.get_or_create(
+    model, is_new = TrainedModel.objects.get_or_create(
         version=version,
         defaults={
-            "state": TrainedModel.State.CANDIDATE,
+            "state": State.CANDIDATE,
             "origin": TrainedModel.Origin.STARTER,
             "trained_at": timezone.now(),
-            "cutoff_on": date.fromisoformat(manifest["cutoff"]),
             "folder": str(folder),
             "manifest_sha256": forecaster.sha256,
-            "dataset_sha256": manifest["dataset_sha256"],
-            "coins": manifest["metrics"]["coins"],
-            "rows": manifest["training_rows"],
             "metrics": manifest["extra"],
+            **facts_of(manifest),
         },
     )
+    if is_new:
+        note(model, Kind.REGISTERED, "It ships with the product.")
     return promote(model=model, reason="The starter model serves until this site has trained its own.")
 
 
-def promote(*, model: TrainedModel, reason: str) -> TrainedModel:
-    """Lets a model serve and retires the one before it, in one step. The artefact is checked first.
+def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The columns of the registry that a manifest answers for."""
+    metrics = manifest["metrics"]
+    first = metrics.get("first_date")
+    return {
+        "window_start_on": date.fromisoformat(first) if first else None,
+        "cutoff_on": date.fromisoformat(manifest["cutoff"]),
+        "seed": manifest.get("seed"),
+        "dataset_sha256": manifest["dataset_sha256"],
+        "artefacts": manifest["files"],
+        "coins": metrics["coins"],
+        "rows": manifest["training_rows"],
+    }
 
-    Raises PromotionRefused, ArtifactError; then the model before goes on serving.
+
+def note(model: TrainedModel, kind: str, reason: str, by: "User | None" = None) -> None:
+    """Writes a step into the model's history."""
+    ModelEvent.objects.create(model=model, kind=kind, reason=reason.strip()[:300], by=by)
+
+
+def promote(*, model: TrainedModel, reason: str, by: "User | None" = None) -> TrainedModel:
+    """Makes a model the champion and retires the one before it, in one step; its files are checked first.
+
+    Raises PromotionRefused, ArtifactError; then the champion before goes on serving. Of several promotions at once
+    one wins, the others raise OvertakenPromotion.
     """
-    if not reason.strip():
-        raise PromotionRefused("A promotion needs a reason.")
-    if model.state not in {TrainedModel.State.CANDIDATE, TrainedModel.State.RETIRED}:
+    _need_reason(reason)
+    before = TrainedModel.objects.serving()
+    if model.state not in {State.CANDIDATE, State.SHADOW, State.RETIRED}:
         raise PromotionRefused(f"A model that is {model.get_state_display().lower()} cannot be promoted.")
-    load(Path(model.folder), expected_sha256=model.manifest_sha256)
-    with transaction.atomic():
-        list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
-        TrainedModel.objects.filter(state=TrainedModel.State.SERVING).update(state=TrainedModel.State.RETIRED)
-        model.state, model.promoted_at, model.reason = (
-            TrainedModel.State.SERVING,
-            timezone.now(),
-            reason[:300],
-        )
-        model.save(update_fields=["state", "promoted_at", "reason"])
-    return model
+    _check_files(model, by)
+    return _crown(model, instead_of=before, reason=reason, by=by, kinds=(Kind.PROMOTED, Kind.RETIRED))
 
 
-def train_model(*, cutoff_on: date | None = None, seed: int = 7) -> TrainedModel:
-    """Trains on this site's own history and validates on a held-out block of it.
+def rollback(*, reason: str, by: "User | None" = None, model: TrainedModel | None = None) -> TrainedModel:
+    """Lets the champion before this one serve again, in one step; returns it.
 
-    Training starts from the serving model's weights. The candidate serves at once only if the starter serves
-    and its validation is not worse than FHS at any horizon; otherwise a person decides. Imports
-    TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then says why.
+    `model`, when given, must be the champion. Of the earlier champions the latest whose files are still good is
+    taken. Raises PromotionRefused, ArtifactError; then nothing was changed.
     """
+    _need_reason(reason)
+    before = TrainedModel.objects.serving()
+    if before is None or (model is not None and model.pk != before.pk):
+        raise PromotionRefused("Only the champion can be rolled back.")
+    problem: ArtifactError | None = None
+    for earlier in former_champions(before):
+        try:
+            _check_files(earlier, by)
+        except ArtifactError as error:
+            problem = error
+            continue
+        return _crown(earlier, instead_of=before, reason=reason, by=by, kinds=(Kind.RESTORED, Kind.ROLLED_BACK))
+    raise problem or PromotionRefused("There is no champion before this one.")
+
+
+def former_champions(champion: TrainedModel) -> list[TrainedModel]:
+    """Retired models that were champions, the latest first; one that was rolled back comes after all others."""
+    events = ModelEvent.objects.filter(kind__in=[Kind.PROMOTED, Kind.RESTORED, Kind.ROLLED_BACK])
+    latest: dict[int, ModelEvent] = {}
+    for event in events.exclude(model=champion).filter(model__state=State.RETIRED).select_related("model"):
+        latest.setdefault(event.model_id, event)
+    order = sorted(latest.values(), key=lambda event: (event.kind == Kind.ROLLED_BACK, -event.at.timestamp()))
+    return [event.model for event in order]
+
+
+def shadow(*, model: TrainedModel, reason: str, by: "User | None" = None) -> TrainedModel:
+    """Lets a candidate run beside the champion: its forecasts are frozen and scored, and never the headline.
+
+    Two places: when both are taken, the younger challenger gives way, so that the older one comes to a judgement;
+    one that has run for 150 days has had its time. Raises PromotionRefused, ArtifactError.
+    """
+    _need_reason(reason)
+    if model.state not in {State.CANDIDATE, State.RETIRED}:
+        raise PromotionRefused(f"A model that is {model.get_state_display().lower()} cannot run in shadow.")
+    _check_files(model, by)
     now = timezone.now()
-    cutoff_on = cutoff_on or now.date()
-    model = TrainedModel.objects.create(
-        version=f"lstm-daily-{cutoff_on:%Y%m%d}-{now:%H%M%S%f}"[:60],
-        state=TrainedModel.State.TRAINING,
-        origin=TrainedModel.Origin.OWN,
-        cutoff_on=cutoff_on,
-        total=3,
-    )
-    try:
-        _fit(model, cutoff_on, seed)
-    except BaseException as error:
-        model.state, model.problem = TrainedModel.State.FAILED, str(error) or type(error).__name__
-        model.save(update_fields=["state", "problem"])
-        raise
-    serving = TrainedModel.objects.serving()
-    if serving is None or (serving.origin == TrainedModel.Origin.STARTER and is_no_worse(model.metrics)):
-        promote(model=model, reason="Validated on held-out days of this site's own history: not worse than FHS.")
+    with transaction.atomic():
+        _lock()
+        running = list(TrainedModel.objects.shadows())
+        for old in [one for one in running if one.promoted_at and now - one.promoted_at > timedelta(days=SHADOW_DAYS)]:
+            _retire(old, "It has had its time in shadow.", by)
+            running.remove(old)
+        if len(running) >= MAX_SHADOWS:
+            _retire(running[-1], f"It gave its place in shadow to {model.version}.", by)
+        _move(model, State.SHADOW, reason, promoted_at=now)
+        note(model, Kind.SHADOWED, reason, by)
     return model
 
 
-def _fit(model: TrainedModel, cutoff_on: date, seed: int) -> None:
-    panel = read_panel(cutoff_on=cutoff_on, days=TRAINING_DAYS)
-    initial = _weights_to_start_from()
-    _advance(model, 1)
-    validation = validate(panel, seed=seed, initial=initial)
-    _advance(model, 2)
-    trained = train(panel, cutoff=panel.last_date, seed=seed, initial=initial)
-    folder = settings.MODELS_DIR / model.version
-    model.metrics = {"validation": validation, "training": trained.metrics}
-    model.manifest_sha256 = save(trained, folder, extra={"validation": validation})
-    model.folder, model.dataset_sha256 = str(folder), trained.dataset_sha256
-    model.cutoff_on, model.trained_at = trained.cutoff, timezone.now()
-    model.coins, model.rows = trained.metrics["coins"], trained.metrics["rows"]
-    model.state, model.done = TrainedModel.State.CANDIDATE, 3
-    model.save()
+def retire(*, model: TrainedModel, reason: str, by: "User | None" = None) -> TrainedModel:
+    """Ends a candidate's or a challenger's run. Raises PromotionRefused."""
+    _need_reason(reason)
+    if model.state not in {State.CANDIDATE, State.SHADOW}:
+        raise PromotionRefused(f"A model that is {model.get_state_display().lower()} cannot be retired.")
+    with transaction.atomic():
+        _lock()
+        _retire(model, reason, by)
+    return model
 
 
-def _advance(model: TrainedModel, done: int) -> None:
-    model.done = done
-    model.save(update_fields=["done"])
+def _crown(
+    model: TrainedModel, *, instead_of: TrainedModel | None, reason: str, by: "User | None", kinds: tuple[str, str]
+) -> TrainedModel:
+    with transaction.atomic():
+        _lock()
+        champion = TrainedModel.objects.serving()
+        found = TrainedModel.objects.get(pk=model.pk)
+        if champion != instead_of or found.state != model.state:
+            raise OvertakenPromotion("Another model became the champion meanwhile. Look again before you promote.")
+        if champion is not None:
+            _move(champion, State.RETIRED, champion.reason)
+            note(champion, kinds[1], reason, by)
+        _move(model, State.SERVING, reason, promoted_at=timezone.now())
+        note(model, kinds[0], reason, by)
+    return model
 
 
-def _weights_to_start_from() -> Path | None:
-    serving = TrainedModel.objects.serving()
-    if serving is not None:
-        artifact.read_artifact(Path(serving.folder), expected_sha256=serving.manifest_sha256)
-        return Path(serving.folder)
-    return None
+def _lock() -> None:
+    """One change of the registry at a time."""
+    list(TrainedModel.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
 
 
-def validate(panel: Panel, *, seed: int, initial: Path | None = None) -> dict[str, Any]:
-    """Fits on all but the last 120 days and scores those: figures by horizon against both naive baselines.
-
-    The weights to start from must not have seen the held-out days, so `initial` is used only if its own
-    training ended before them.
-    """
-    end = panel.last_date
-    start = end - timedelta(days=HOLDOUT_DAYS)
-    if initial is not None and date.fromisoformat(artifact.read_artifact(initial).manifest["cutoff"]) > start:
-        initial = None
-
-    def fit(past: Panel, **options: Any) -> Trained:
-        return train(past, initial=initial, **options)
-
-    result = run_backtest(
-        panel, start=start, end=end, refit_every_days=HOLDOUT_DAYS * 2, models=VALIDATED, seed=seed, fit=fit
-    )
-    return summary_json(result)
+def _move(model: TrainedModel, state: str, reason: str, **columns: Any) -> None:
+    values = {"state": state, "reason": reason.strip()[:300], **columns}
+    for name, value in values.items():
+        setattr(model, name, value)
+    model.save(update_fields=list(values))
 
 
-def is_no_worse(metrics: dict[str, Any]) -> bool:
-    """Whether no horizon's validation says that the LSTM is worse than FHS."""
-    rows = metrics.get("validation", {}).get("rows", [])
-    labels = [row["against"][FHS]["label"] for row in rows if row["model"] == LSTM]
-    return bool(labels) and Label.WORSE_THAN_BASELINE not in labels
+def _retire(model: TrainedModel, reason: str, by: "User | None") -> None:
+    _move(model, State.RETIRED, reason)
+    note(model, Kind.RETIRED, reason, by)
+
+
+def _need_reason(reason: str) -> None:
+    if not reason.strip():
+        raise PromotionRefused("This step needs a reason.")
+
+
+def _check_files(model: TrainedModel, by: "User | None") -> None:
+    try:
+        open_checked(Path(model.folder), expected_sha256=model.manifest_sha256)
+    except ArtifactError as error:
+        note(model, Kind.REFUSED, f"Its files are not good: {error}", by)
+        raise

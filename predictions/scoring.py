@@ -11,9 +11,13 @@ from markets.models import Interval, PriceData
 from markets.querysets import PriceDataQuerySet
 from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
+from predictions.ledger import outcome_hash
 from predictions.models import Prediction
 
 VOID_AFTER = timedelta(days=7)
+SCORES = (
+    "crps", "crps_model", "crps_fhs", "crps_ewma", "interval_score_80", "is_hit_80", "is_hit_95",
+)  # fmt: skip
 BATCH = 500
 MAX_BATCHES = 200
 DAY = timedelta(days=1)
@@ -37,7 +41,7 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
     Where there is none for seven days, or a quarantined one only, it becomes void, with the reason.
     """
     now = now or timezone.now()
-    scored = void = waiting = 0
+    scored = voided = waiting = 0
     after = 0
     for _ in range(MAX_BATCHES):
         with transaction.atomic():
@@ -60,16 +64,15 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
                 score(prediction, actual, now)
             quarantined = _quarantined(lost)
             for prediction in lost:
-                prediction.state = Prediction.State.VOID
                 is_quarantined = (prediction.coin_id, prediction.target_at) in quarantined
-                prediction.void_reason = ONLY_QUARANTINED if is_quarantined else NEVER_OBSERVED
+                void(prediction, ONLY_QUARANTINED if is_quarantined else NEVER_OBSERVED)
             _store(settled=[one for one, _ in settled], void=lost)
-            scored, void, waiting = (
+            scored, voided, waiting = (
                 scored + len(settled),
-                void + len(lost),
+                voided + len(lost),
                 waiting + len(missing) - len(lost),
             )
-    return Scoring(scored, void, waiting)
+    return Scoring(scored, voided, waiting)
 
 
 def _actual_prices(due: list[Prediction]) -> dict[tuple[int, datetime], float]:
@@ -116,12 +119,26 @@ def score(prediction: Prediction, actual_price: float, now: datetime) -> None:
     prediction.interval_score_80 = float(interval_score(actual, low, high, 0.2))
     prediction.is_hit_80 = bool(is_inside(actual, low, high))
     prediction.is_hit_95 = bool(is_inside(actual, published[BAND_95[0]], published[BAND_95[1]]))
+    prediction.outcome_hash = outcome_hash(prediction)
+
+
+def void(prediction: Prediction, reason: str) -> None:
+    """Settles a forecast that cannot be scored; does not save."""
+    prediction.state, prediction.void_reason = Prediction.State.VOID, reason[:200]
+    prediction.outcome_hash = outcome_hash(prediction)
 
 
 def _store(*, settled: list[Prediction], void: list[Prediction]) -> None:
-    Prediction.objects.bulk_update(
-        settled,
-        ["state", "actual_price", "scored_at", "crps", "crps_model", "crps_fhs", "crps_ewma", "interval_score_80",
-         "is_hit_80", "is_hit_95"],
-    )  # fmt: skip
-    Prediction.objects.bulk_update(void, ["state", "void_reason"])
+    Prediction.objects.bulk_update(settled, ["state", "actual_price", "scored_at", *SCORES, "outcome_hash"])
+    Prediction.objects.bulk_update(void, ["state", "void_reason", "outcome_hash"])
+
+
+def first_wrong_score() -> int | None:
+    """The sequence of the first scored forecast whose stored scores do not follow from its outcome, if any."""
+    for prediction in Prediction.objects.scored().order_by("sequence").iterator(chunk_size=500):
+        stored = [getattr(prediction, name) for name in SCORES]
+        score(prediction, prediction.actual_price or 0.0, prediction.scored_at or prediction.target_at)
+        found = [getattr(prediction, name) for name in SCORES]
+        if stored != found and not np.allclose(np.array(stored, float), np.array(found, float), rtol=1e-9, atol=1e-12):
+            return prediction.sequence
+    return None

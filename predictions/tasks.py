@@ -5,6 +5,7 @@ from celery.utils.log import get_task_logger
 
 from predictions import issuing, registry, scoring
 from predictions.history import NoHistory
+from predictions.models import BacktestRun
 from predictions.registry import NoModel
 
 logger = get_task_logger(__name__)
@@ -35,13 +36,23 @@ def score_due_forecasts() -> None:
 
 
 @shared_task(name="predictions.train_model")
-def train_model() -> None:
+def train_model(seed: int | None = None) -> None:
     """Trains and validates a candidate; runs in the trainer, the only process that imports TensorFlow."""
+    from predictions import training
     from predictions.forecasting.training import NotEnoughData
 
     try:
-        model = registry.train_model()
+        model = training.train_model(seed=training.DEFAULT_SEED if seed is None else seed)
     except (NoHistory, NotEnoughData) as error:
         logger.warning("no model was trained: %s", error)
         return
     logger.info("%s is %s", model.version, model.state)
+
+
+@shared_task(name="predictions.run_backtest")
+def run_backtest(run_id: int) -> str:
+    """Runs a back-test that was asked for and keeps its summary; runs in the trainer."""
+    from predictions import training
+
+    run = training.backtest_model(BacktestRun.objects.select_related("model").get(pk=run_id))
+    return run.problem or f"{run.model.version}, {run.start_on} to {run.end_on}: {run.get_state_display()}"

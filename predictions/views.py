@@ -1,5 +1,7 @@
 """One forecast for ever, and the public record of all of them."""
 
+from urllib.parse import urlencode
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -7,6 +9,7 @@ from django.views.decorators.http import require_safe
 from predictions import charts, record, words
 from predictions.forecasting.labels import MIN_DATES
 from predictions.forecasting.quantiles import BAND_80, BAND_95, LEVELS
+from predictions.forms import RecordForm
 from predictions.models import Prediction, TrainedModel
 
 
@@ -23,7 +26,7 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
     quantiles = zip(
         LEVELS, found.quantiles, found.model_quantiles, found.fhs_quantiles, found.ewma_quantiles, strict=True
     )
-    siblings = list(issue.order_by("horizon_days"))
+    siblings = list(issue.order_by("horizon_hours"))
     context = {
         "prediction": found,
         "coin": found.coin,
@@ -46,17 +49,24 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def track_record(request: HttpRequest) -> HttpResponse:
-    """How all forecasts did, the misses as large as the hits."""
-    found = record.track_record()
+    """How all forecasts did, or those that the address asks for, the misses as large as the hits."""
+    form = RecordForm(request.GET)
+    is_valid = form.is_valid()
+    found = record.track_record(**form.selection()) if is_valid else record.track_record()
     rows = [row for row in found.backtest.get("rows", []) if row["model"] == record.LSTM]
+    chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
     context = {
+        "form": form,
         "record": found,
+        "is_filtered": is_valid and bool(chosen),
+        "address": f"?{urlencode(chosen)}" if is_valid and chosen else "",
         "calibration_figure": charts.calibration_figure(found.calibration) if found.calibration else None,
         "skill_figure": charts.skill_figure(found.horizons),
+        "coverage_figure": charts.coverage_figure(found.months),
         "backtest_rows": [(row, row["against"][record.FHS]) for row in rows],
         "min_dates": MIN_DATES,
         "scored_dates": MIN_DATES - found.countdown,
         "model": TrainedModel.objects.serving(),
-        "open_count": Prediction.objects.open().count(),
+        "open_count": Prediction.objects.published().open().count(),
     }
-    return render(request, "predictions/track_record.html", context)
+    return render(request, "predictions/track_record.html", context, status=200 if is_valid else 400)

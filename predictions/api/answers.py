@@ -1,5 +1,6 @@
 """Forecasts, records and evidence as the API writes them."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -9,14 +10,16 @@ from predictions.fans import STALE_AFTER, Band, Fan, FanHorizon
 from predictions.forecasting.labels import Evidence
 from predictions.forecasting.quantiles import BAND_80, LEVELS
 from predictions.models import Prediction
-from predictions.record import HorizonRecord, TrackRecord
+from predictions.record import HorizonRecord, TrackRecord, evidence_by_horizon, evidence_of_model, no_evidence
 
 # Name in the answer → column. The ledger is read as plain values: no model objects are built for a page of it.
 LEDGER_COLUMNS = {
     "id": "pk",
     "coin": "coin__coingecko_id",
     "model": "model__version",
+    "frequency": "frequency",
     "horizon_days": "horizon_days",
+    "horizon_hours": "horizon_hours",
     "cutoff_at": "cutoff_at",
     "target_at": "target_at",
     "issued_at": "issued_at",
@@ -30,14 +33,15 @@ LEDGER_COLUMNS = {
     "multiplier_95": "multiplier_95",
     "label_when_issued": "label",
     "counts_as_evidence": "counts_as_evidence",
+    "is_shadow": "is_shadow",
     "state": "state",
     "void_reason": "void_reason",
     "actual_price_usd": "actual_price",
     "scored_at": "scored_at",
 }
 SCORES = ("crps", "crps_model", "crps_fhs", "crps_ewma", "interval_score_80", "is_hit_80", "is_hit_95")
-CHAIN = ("sequence", "inputs_sha256", "previous_hash", "row_hash")
-LEDGER_VALUES = (*LEDGER_COLUMNS.values(), *SCORES, *CHAIN, "is_sample")
+CHAIN = ("sequence", "inputs_sha256", "previous_hash", "row_hash", "hash_version", "outcome_hash")
+LEDGER_VALUES = (*LEDGER_COLUMNS.values(), *SCORES, *CHAIN, "is_sample", "model_id")
 
 
 def source_of(is_sample: bool) -> str:
@@ -57,10 +61,29 @@ def evidence_of(evidence: Evidence) -> dict[str, Any]:
     return {**asdict(evidence), "label": evidence.label.value, "interval": interval}
 
 
+def evidence_at(row: dict[str, Any]) -> Evidence:
+    """What the record says of a row's horizon; of a challenger's row, the challenger's own record."""
+    by_horizon = evidence_of_model(row["model_id"]) if row["is_shadow"] else evidence_by_horizon()
+    return by_horizon.get(row["horizon_days"]) or no_evidence()
+
+
+def predictions_of(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """A page of the ledger; the evidence is looked up once for all rows of a kind."""
+    known: dict[tuple[int, bool, int], Evidence] = {}
+    answers = []
+    for row in rows:
+        key = (row["model_id"] if row["is_shadow"] else 0, row["is_shadow"], row["horizon_days"])
+        if key not in known:
+            known[key] = evidence_at(row)
+        answers.append(prediction_of(row, known[key], now))
+    return answers
+
+
 def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dict[str, Any]:
     """One forecast of the ledger, from a row of LEDGER_VALUES."""
     return {
         **{name: row[column] for name, column in LEDGER_COLUMNS.items()},
+        "horizon_days": row["horizon_days"] or None,
         "as_of": row["cutoff_at"],
         "is_stale": now - row["cutoff_at"] > STALE_AFTER,
         "data_source": source_of(row["is_sample"]),
@@ -94,6 +117,7 @@ def fan_horizon_of(one: FanHorizon) -> dict[str, Any]:
         "target_at": one.target_at,
         "headline": one.headline,
         "headline_name": one.headline_name,
+        "headline_reason": one.headline_reason,
         "median": one.median,
         "band_80": band_of(one.band_80),
         "band_95": band_of(one.band_95),
@@ -125,14 +149,14 @@ def record_of(record: TrackRecord, now: datetime) -> dict[str, Any]:
             {"level": level, "observed": observed, "n_dates": n_dates}
             for level, observed, n_dates in record.calibration
         ],
+        "months": [asdict(one) for one in record.months],
+        "detail_horizon_days": record.selection.detail_horizon,
         "coins": [
-            {
-                "coin": one.coin.coingecko_id,
-                "n_dates": one.n_dates,
-                "coverage_80": one.coverage_80,
-                "skill_1d": one.skill_1d,
-            }
-            for one in record.coins
+            {"coin": one.coin.coingecko_id, "evidence_vs_fhs": evidence_of(one.evidence)} for one in record.coins
+        ],
+        "models": [
+            {"model": one.model.version, "state": one.model.state, "evidence_vs_fhs": evidence_of(one.evidence)}
+            for one in record.models
         ],
         "worst": [miss_of(one) for one in record.worst],
         "backtest": record.backtest,

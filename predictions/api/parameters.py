@@ -52,18 +52,23 @@ class NewestFirst(Cursor):
     ordering = ("-sequence",)
 
 
-class LedgerFilters(QuerySerializer):
-    coin = CoinParameter(required=False, max_length=150, help_text="CoinGecko id.")
-    horizon_days = horizon()
-    model = ModelParameter(required=False, max_length=60, help_text="A model's version.")
+class PeriodQuery(QuerySerializer):
+    """Bounds on the cutoffs."""
+
     start = MomentField(required=False, help_text="Cutoffs from then on; ISO 8601.")
     end = MomentField(required=False, help_text="Cutoffs before then; ISO 8601.")
-    state = serializers.ChoiceField(choices=Prediction.State.values, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "start" in attrs and "end" in attrs and attrs["start"] >= attrs["end"]:
             raise refusal("start", "It must lie before the end.", "start_not_before_end")
         return attrs
+
+
+class LedgerFilters(PeriodQuery):
+    coin = CoinParameter(required=False, max_length=150, help_text="CoinGecko id.")
+    horizon_days = horizon()
+    model = ModelParameter(required=False, max_length=60, help_text="A model's version.")
+    state = serializers.ChoiceField(choices=Prediction.State.values, required=False)
 
 
 class LedgerQuery(LedgerFilters):
@@ -74,7 +79,7 @@ class ForecastQuery(QuerySerializer):
     horizon_days = horizon(help_text="Only this horizon.")
 
 
-class TrackRecordQuery(QuerySerializer):
+class TrackRecordQuery(PeriodQuery):
     horizon_days = horizon(help_text="Only this horizon.")
     coin = CoinParameter(required=False, max_length=150, help_text="Only this coin, by its CoinGecko id.")
     model = ModelParameter(required=False, max_length=60, help_text="Only this version of the model.")

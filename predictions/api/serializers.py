@@ -4,7 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from cryptopredict.rest.strict import StrictMixin
 from markets.api.serializers import figure, figures
+from predictions.api.parameters import CoinParameter
 from predictions.forecasting.labels import Label
 from predictions.forecasting.quantiles import LEVELS
 
@@ -62,6 +64,9 @@ class FanHorizonSerializer(serializers.Serializer[Any]):
     target_at = serializers.DateTimeField(help_text="The instant that it is about.")
     headline = serializers.ChoiceField(choices=["model", "fhs"], help_text="Whose quantiles are published.")
     headline_name = serializers.CharField()
+    headline_reason = serializers.CharField(
+        allow_blank=True, help_text="Why the baseline's band is published; empty where the model's is."
+    )
     median = serializers.FloatField()
     band_80 = BandSerializer()
     band_95 = BandSerializer()
@@ -113,6 +118,8 @@ class ChainSerializer(serializers.Serializer[Any]):
     inputs_sha256 = serializers.CharField()
     previous_hash = serializers.CharField()
     row_hash = serializers.CharField()
+    hash_version = serializers.IntegerField(help_text="What the hash covers.")
+    outcome_hash = serializers.CharField(allow_blank=True, help_text="Of the outcome; empty while it is open.")
 
 
 class PredictionSerializer(ForecastSourceSerializer):
@@ -121,7 +128,9 @@ class PredictionSerializer(ForecastSourceSerializer):
     id = serializers.IntegerField()
     coin = serializers.CharField(help_text="CoinGecko id.")
     model = serializers.CharField(help_text="The model's version.")
-    horizon_days = serializers.IntegerField()
+    frequency = serializers.ChoiceField(choices=["1d", "1h"], help_text="Of the prices that it was made from.")
+    horizon_days = serializers.IntegerField(allow_null=True, help_text="Null for one made from hourly prices.")
+    horizon_hours = serializers.IntegerField()
     cutoff_at = serializers.DateTimeField()
     target_at = serializers.DateTimeField()
     issued_at = serializers.DateTimeField()
@@ -137,6 +146,7 @@ class PredictionSerializer(ForecastSourceSerializer):
     label_when_issued = serializers.CharField(help_text="What the record said of this horizon then.")
     evidence = EvidenceSerializer(help_text="What the record says of this horizon now.")
     counts_as_evidence = serializers.BooleanField(help_text="Issued soon enough after its cutoff.")
+    is_shadow = serializers.BooleanField(help_text="A challenger's, frozen beside the champion's and not published.")
     state = serializers.ChoiceField(choices=["open", "scored", "void"])
     void_reason = serializers.CharField(allow_blank=True)
     actual_price_usd = figure("The outcome.")
@@ -162,13 +172,28 @@ class CalibrationSerializer(serializers.Serializer[Any]):
     n_dates = serializers.IntegerField()
 
 
-class CoinRecordSerializer(serializers.Serializer[Any]):
-    """One coin's one-day forecasts."""
+class MonthSerializer(serializers.Serializer[Any]):
+    """How many outcomes one month's bands held, weighted by date."""
 
-    coin = serializers.CharField(help_text="CoinGecko id.")
+    month = serializers.DateField(help_text="Its first day; by cutoff.")
     n_dates = serializers.IntegerField()
     coverage_80 = serializers.FloatField()
-    skill_1d = figure("Against the FHS random walk.")
+    coverage_95 = serializers.FloatField()
+
+
+class CoinRecordSerializer(serializers.Serializer[Any]):
+    """One coin's forecasts at `detail_horizon_days`."""
+
+    coin = serializers.CharField(help_text="CoinGecko id.")
+    evidence_vs_fhs = EvidenceSerializer()
+
+
+class ModelRecordSerializer(serializers.Serializer[Any]):
+    """One model's forecasts at `detail_horizon_days`, those of its time in shadow among them."""
+
+    model = serializers.CharField(help_text="Its version.")
+    state = serializers.CharField()
+    evidence_vs_fhs = EvidenceSerializer()
 
 
 class MissSerializer(serializers.Serializer[Any]):
@@ -196,7 +221,10 @@ class TrackRecordSerializer(serializers.Serializer[Any]):
     dates_missing = serializers.IntegerField(help_text="Scored dates still missing to a first judgement.")
     horizons = HorizonRecordSerializer(many=True)
     calibration = CalibrationSerializer(many=True)
+    months = MonthSerializer(many=True)
+    detail_horizon_days = serializers.IntegerField(help_text="The horizon of `months`, `coins` and `models`.")
     coins = CoinRecordSerializer(many=True)
+    models = ModelRecordSerializer(many=True)
     worst = MissSerializer(many=True)
     backtest = serializers.DictField(help_text="The serving model's own validation: no evidence.")
 
@@ -212,27 +240,7 @@ class ChainReportSerializer(serializers.Serializer[Any]):
     checked_at = serializers.DateTimeField()
 
 
-class ModelRowSerializer(serializers.Serializer[Any]):
-    """One version of the model."""
+class ForecastRequestSerializer(StrictMixin, serializers.Serializer[Any]):
+    """What a forecast is asked for."""
 
-    version = serializers.CharField()
-    state = serializers.CharField(help_text="training, candidate, serving, retired or failed.")
-    origin = serializers.ChoiceField(choices=["starter", "own"])
-    created_at = serializers.DateTimeField()
-    trained_at = serializers.DateTimeField(allow_null=True)
-    promoted_at = serializers.DateTimeField(allow_null=True)
-    cutoff_on = serializers.DateField(allow_null=True, help_text="The last day of its training data.")
-    coins = serializers.IntegerField(help_text="Coins that it was trained on.")
-    rows = serializers.IntegerField(help_text="Training windows.")
-    reason = serializers.CharField(allow_blank=True, help_text="Why it was promoted or retired.")
-
-
-class ModelSerializer(ModelRowSerializer):
-    """A model's card."""
-
-    manifest_sha256 = serializers.CharField(allow_blank=True)
-    dataset_sha256 = serializers.CharField(allow_blank=True)
-    metrics = serializers.DictField(help_text="Validation by horizon, against each baseline.")
-    n_predictions = serializers.IntegerField(help_text="Forecasts in the ledger.")
-    n_scored = serializers.IntegerField()
-    data_source = serializers.CharField(help_text="Where the site's prices come from.")
+    coin = CoinParameter(max_length=150, help_text="CoinGecko id.")

@@ -1,9 +1,10 @@
-"""The public endpoints about forecasts, their ledger, their record and the models that made them."""
+"""The endpoints about forecasts, their ledger and their record."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -11,33 +12,32 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cryptopredict.rest import shared
 from cryptopredict.rest.errors import ApiProblem, FieldError
-from cryptopredict.rest.pagination import PageNumbers
-from cryptopredict.rest.query import StrictQueryMixin
+from cryptopredict.rest.idempotency import IdempotentMixin
+from cryptopredict.rest.query import QuerySerializer, StrictQueryMixin
 from markets.api.streams import CsvView, csv_response
 from markets.api.views import PublicView, get_coin
 from markets.services import data_source
 from predictions.api import parameters, serializers
-from predictions.api.answers import LEDGER_VALUES, fan_of, prediction_of, record_of
-from predictions.api.export import COLUMNS, ledger_rows
-from predictions.fans import NoForecast, forecast_for
+from predictions.api.answers import LEDGER_VALUES, evidence_at, fan_of, prediction_of, predictions_of, record_of
+from predictions.api.export import COLUMNS, RECORD_COLUMNS, ledger_rows, record_rows
+from predictions.desk import NotForecastable, forecast_now
+from predictions.fans import NoForecast, fan_from, forecast_for
+from predictions.forecasting.artifact import ArtifactError
+from predictions.history import NoHistory
 from predictions.ledger import verify_chain
-from predictions.models import Prediction, TrainedModel
-from predictions.record import evidence_by_horizon, track_record
+from predictions.models import Prediction
+from predictions.record import track_record
+from predictions.registry import NoModel
 
 TAGS = ["Forecasts"]
-MODEL_TAGS = ["Models"]
 CHAIN_KEPT_SECONDS = 60  # a walk along the whole chain is too dear to give to every caller
 CHAIN_KEY = "predictions:chain-report"
-MODEL_COLUMNS = (
-    "version", "state", "origin", "created_at", "trained_at", "promoted_at", "cutoff_on", "coins", "rows", "reason",
-)  # fmt: skip
-CARD_COLUMNS = (*MODEL_COLUMNS, "manifest_sha256", "dataset_sha256", "metrics")
 
 
 class ForecastView(PublicView):
@@ -62,9 +62,9 @@ class ForecastView(PublicView):
         return Response(fan_of(fan, horizons))
 
 
-def no_forecast(code: str, reason: str) -> ApiProblem:
+def no_forecast(code: str, reason: str, status: int = status.HTTP_404_NOT_FOUND) -> ApiProblem:
     fields: list[FieldError] = [{"field": "", "code": code, "message": reason}]
-    return ApiProblem("no_forecast", reason, status.HTTP_404_NOT_FOUND, fields)
+    return ApiProblem("no_forecast", reason, status, fields)
 
 
 def filtered(query: dict[str, Any]) -> QuerySet[Prediction]:
@@ -74,10 +74,9 @@ def filtered(query: dict[str, Any]) -> QuerySet[Prediction]:
     return Prediction.objects.filter(**{lookup: query[name] for name, lookup in lookups.items() if name in query})
 
 
-class LedgerView(PublicView, ListAPIView[Prediction]):
-    """Every forecast ever issued, newest first."""
+class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
+    """Every forecast ever issued, newest first; and a new one."""
 
-    query_class = parameters.LedgerQuery
     pagination_class = parameters.NewestFirst
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.all()
@@ -85,10 +84,38 @@ class LedgerView(PublicView, ListAPIView[Prediction]):
     @extend_schema(operation_id="predictions_list", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(filtered(self.query).values(*LEDGER_VALUES))
-        evidence, now = evidence_by_horizon(), timezone.now()
-        return self.get_paginated_response(
-            [prediction_of(row, evidence[row["horizon_days"]], now) for row in page or []]
-        )
+        return self.get_paginated_response(predictions_of(page or [], timezone.now()))
+
+    @extend_schema(
+        operation_id="predictions_create",
+        tags=TAGS,
+        request=serializers.ForecastRequestSerializer,
+        responses={200: serializers.ForecastSerializer, 201: serializers.ForecastSerializer},
+        description=(
+            "A forecast now of one coin, by the model that serves. One that was frozen already is answered as it is "
+            "(200); otherwise it is made, frozen in the ledger and answered (201). One that is made later than three "
+            "hours after its cutoff does not count as evidence."
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        body = serializers.ForecastRequestSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        coin = body.validated_data["coin"]
+        try:
+            rows, is_new = forecast_now(coin=coin)
+        except NotForecastable as reason:
+            raise no_forecast("not_forecastable", str(reason), status.HTTP_409_CONFLICT) from None
+        except (NoModel, NoHistory, ArtifactError) as reason:
+            raise no_forecast("none_serves", str(reason), status.HTTP_409_CONFLICT) from None
+        fan = fan_from(coin, rows, now=timezone.now())
+        return Response(fan_of(fan, fan.horizons), status.HTTP_201_CREATED if is_new else status.HTTP_200_OK)
+
+    def get_permissions(self) -> Sequence[Any]:
+        return [IsAuthenticated()] if self.request.method == "POST" else [AllowAny()]
+
+    @property
+    def query_class(self) -> type[QuerySerializer]:  # type: ignore[override]
+        return QuerySerializer if self.request.method == "POST" else parameters.LedgerQuery
 
 
 class PredictionView(PublicView):
@@ -99,7 +126,7 @@ class PredictionView(PublicView):
         row = Prediction.objects.filter(pk=prediction_id).values(*LEDGER_VALUES).first()
         if row is None:
             raise NotFound(f"There is no forecast {prediction_id}.")
-        return Response(prediction_of(row, evidence_by_horizon()[row["horizon_days"]], timezone.now()))
+        return Response(prediction_of(row, evidence_at(row), timezone.now()))
 
 
 class TrackRecordView(PublicView):
@@ -111,6 +138,20 @@ class TrackRecordView(PublicView):
     @extend_schema(operation_id="predictions_track_record", tags=TAGS, responses=serializers.TrackRecordSerializer)
     def get(self, request: Request) -> Response:
         return Response(record_of(track_record(**self.query), timezone.now()))
+
+
+class TrackRecordExportView(CsvView, StrictQueryMixin):
+    """The record's table as CSV: a line for each horizon, coin and model, the figures as the API has them."""
+
+    permission_classes = (AllowAny,)
+    query_class = parameters.TrackRecordQuery
+
+    @extend_schema(
+        operation_id="predictions_track_record_export", tags=TAGS, responses={(200, "text/csv"): OpenApiTypes.STR}
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        rows = record_rows(track_record(**self.query))
+        return csv_response(filename="track-record.csv", columns=RECORD_COLUMNS, rows=rows, data_source=data_source())
 
 
 class LedgerExportView(CsvView, StrictQueryMixin):
@@ -151,33 +192,3 @@ class VerifyView(PublicView):
 
 def chain_report() -> dict[str, Any]:
     return {**asdict(verify_chain()), "checked_at": timezone.now()}
-
-
-class ModelListView(PublicView, ListAPIView[TrainedModel]):
-    """The versions of the model and their state, newest first."""
-
-    query_class = parameters.ModelsQuery
-    pagination_class = PageNumbers
-    serializer_class = serializers.ModelRowSerializer
-    queryset = TrainedModel.objects.all()
-
-    @extend_schema(operation_id="models_list", tags=MODEL_TAGS)
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        models = TrainedModel.objects.filter(**self.query)
-        return self.get_paginated_response(self.paginate_queryset(models.values(*MODEL_COLUMNS)))
-
-
-class ModelView(PublicView):
-    """One model's card."""
-
-    @extend_schema(operation_id="models_retrieve", tags=MODEL_TAGS, responses=serializers.ModelSerializer)
-    def get(self, request: Request, version: str) -> Response:
-        row = None
-        if "\x00" not in version:
-            row = TrainedModel.objects.filter(version=version).values("pk", *CARD_COLUMNS).first()
-        if row is None:
-            raise NotFound(f"There is no model {version}.")
-        issued = Prediction.objects.filter(model=row.pop("pk")).aggregate(
-            n_predictions=Count("id"), n_scored=Count("id", filter=Q(state=Prediction.State.SCORED))
-        )
-        return Response({**row, **issued, "data_source": data_source()})

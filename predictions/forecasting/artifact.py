@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,14 +143,27 @@ def _read_listed(folder: Path, name: str, entry: Any) -> bytes:
 
 
 def _read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
+    _check_archive(data)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             weights = {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy and zipfile raise many kinds for a damaged archive
         raise ArtifactError(f"{WEIGHTS} is not readable: {error}") from error
     for name, array in weights.items():
-        if not WEIGHT_NAME.fullmatch(name):
-            raise ArtifactError(f"{WEIGHTS} holds an entry called {name!r}")
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise ArtifactError(f"{WEIGHTS}: {name} holds values that are not finite numbers")
     return weights
+
+
+def _check_archive(data: bytes) -> None:
+    """Looks at the names and sizes that an archive states before anything in it is unpacked."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise ArtifactError(f"{WEIGHTS} is not readable: {error}") from error
+    for entry in entries:
+        if not WEIGHT_NAME.fullmatch(entry.filename.removesuffix(".npy")):
+            raise ArtifactError(f"{WEIGHTS} holds an entry called {entry.filename!r}")
+    if sum(entry.file_size for entry in entries) > MAX_FILE_BYTES:
+        raise ArtifactError(f"{WEIGHTS} unpacks to more than {MAX_FILE_BYTES} bytes")

@@ -102,3 +102,11 @@ def label_badge(label: str) -> SafeString:
 def evidence_sentence(evidence: Evidence) -> str:
     """What a label rests on."""
     return words.evidence_sentence(evidence)
+
+
+@register.filter
+def horizon_words(prediction: Prediction) -> str:
+    """7 days, or 6 hours for a forecast from hourly prices."""
+    if prediction.frequency == Prediction.Frequency.DAY:
+        return words.count(prediction.horizon_days, "day")
+    return words.count(prediction.horizon_hours, "hour")

@@ -1,13 +1,16 @@
 """A small market with a year of daily prices, and the shipped model serving."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from markets.ingest import Slot, write_rows
 from markets.models import Cryptocurrency, Interval
-from predictions import registry
+from predictions import artefacts, desk, registry
 from predictions.models import TrainedModel
 
 NOW = datetime(2026, 3, 10, 0, 20, tzinfo=UTC)
@@ -56,3 +59,26 @@ def serving(db: None) -> TrainedModel:
     model = registry.install_starter_model()
     assert model is not None
     return model
+
+
+def copy_of(model: TrainedModel, tmp_path: Path, version: str) -> TrainedModel:
+    """Another usable model, a candidate: a copy of a model's files."""
+    folder = tmp_path / version
+    shutil.copytree(model.folder, folder)
+    return TrainedModel.objects.create(
+        version=version,
+        state=TrainedModel.State.CANDIDATE,
+        origin=TrainedModel.Origin.OWN,
+        cutoff_on=model.cutoff_on,
+        folder=str(folder),
+        manifest_sha256=model.manifest_sha256,
+        metrics=model.metrics,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _cold_process() -> Iterator[None]:
+    """No test sees what another one opened or forecast."""
+    yield
+    artefacts.open_forecaster.cache_clear()
+    desk.desk.clear()

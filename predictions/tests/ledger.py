@@ -1,12 +1,16 @@
 """A small ledger for tests: made through the same functions that write the real one."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import NormalDist
 
+from django.db import connection
 from django.utils import timezone
 
 from markets.models import Cryptocurrency
+from predictions import guards
 from predictions.forecasting.quantiles import LEVELS
 from predictions.ledger import append
 from predictions.models import Prediction, TrainedModel
@@ -14,6 +18,14 @@ from predictions.scoring import score
 
 FIRST_CUTOFF = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """Lets a test tamper with the ledger, as someone who owns the database could."""
+    guards.remove(connection)
+    yield
+    guards.install(connection)
 
 
 def make_coin(coingecko_id: str = "bitcoin") -> Cryptocurrency:

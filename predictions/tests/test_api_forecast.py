@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from markets.models import Cryptocurrency
 from markets.tests.api import API, ask, assert_documented, count_queries, error_code, faults
-from predictions.api import serializers
+from predictions.api import model_serializers, serializers
 from predictions.forecasting.quantiles import HORIZONS, LEVELS
 from predictions.models import ForecastRefusal, TrainedModel
 from predictions.tests.ledger import make_coin, make_fan, make_ledger, make_model
@@ -119,7 +119,7 @@ class TestModels:
         assert [(row["version"], row["state"]) for row in answer["results"]] == [
             ("lstm-2", "serving"), ("lstm-1", "retired"),
         ]  # fmt: skip
-        assert_documented(answer["results"], serializers.ModelRowSerializer(many=True))
+        assert_documented(answer["results"], model_serializers.ModelRowSerializer(many=True))
         assert [row["version"] for row in ask("models/", state="retired")["results"]] == ["lstm-1"]
 
     def test_it_shows_a_models_card(self) -> None:
@@ -127,7 +127,7 @@ class TestModels:
         make_ledger(make_coin(), model, dates=3, scored=2)
         response = Client().get(f"{API}models/lstm-1/")
         answer = response.json()
-        assert_documented(answer, serializers.ModelSerializer())
+        assert_documented(answer, model_serializers.ModelSerializer())
         assert (answer["n_predictions"], answer["n_scored"]) == (3, 2)
         assert answer["metrics"] == {"validation": {"rows": []}}
         assert b"/somewhere" not in response.content

@@ -1,9 +1,7 @@
 """The API of the ledger: pages, permalinks, export, chain and record."""
 
 import csv
-import hashlib
 import io
-import json
 import math
 from typing import Any
 
@@ -16,7 +14,7 @@ from markets.tests.api import API, ask, assert_documented, count_queries, error_
 from predictions.api import serializers
 from predictions.forecasting.quantiles import LEVELS, level_name
 from predictions.models import Prediction, TrainedModel
-from predictions.tests.ledger import make_coin, make_ledger, make_model
+from predictions.tests.ledger import make_coin, make_ledger, make_model, unguarded
 
 
 @pytest.fixture(autouse=True)
@@ -180,25 +178,6 @@ class TestExport:
             assert row["is_hit_80"] == str(is_inside).lower()
         assert (rows[7]["state"], rows[7]["crps"], rows[7]["is_hit_80"]) == ("open", "", "")
 
-    def test_it_holds_all_that_a_stranger_needs_to_recompute_every_hash(
-        self, coin: Cryptocurrency, model: TrainedModel
-    ) -> None:
-        make_ledger(coin, model, dates=3, scored=1)
-        previous = "0" * 64
-        for row in export():
-            texts = ("coin", "model", "headline", "label", "inputs_sha256", "previous_hash")
-            content: dict[str, Any] = {name: row[name] for name in texts}
-            content |= {name: int(row[name]) for name in ("sequence", "horizon_days")}
-            content |= {name: float(row[name]) for name in ("base_price", "multiplier_80", "multiplier_95")}
-            content |= {name: row[name] == "true" for name in ("counts_as_evidence", "is_sample")}
-            content |= {name: row[name].replace("Z", "+00:00") for name in ("cutoff_at", "target_at", "issued_at")}
-            for prefix in ("", "model_", "fhs_", "ewma_"):
-                content[f"{prefix}quantiles"] = quantiles_of(row, prefix)
-            text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-            assert hashlib.sha256(text.encode()).hexdigest() == row["row_hash"]
-            assert row["previous_hash"] == previous
-            previous = row["row_hash"]
-
     def test_it_filters_like_the_ledger_and_names_sample_data(self, coin: Cryptocurrency, model: TrainedModel) -> None:
         make_ledger(coin, model, dates=4, scored=2)
         assert [row["sequence"] for row in export(state="scored")] == ["1", "2"]
@@ -230,14 +209,16 @@ class TestVerify:
         self, coin: Cryptocurrency, model: TrainedModel, change: dict[str, Any]
     ) -> None:
         make_ledger(coin, model, dates=5)
-        Prediction.objects.filter(sequence=3).update(**change)
+        with unguarded():
+            Prediction.objects.filter(sequence=3).update(**change)
         answer = ask("predictions/verify/")
         assert (answer["is_intact"], answer["length"], answer["broken_at"]) == (False, 2, 3)
         assert answer["problem"] != ""
 
     def test_it_finds_a_forecast_that_was_removed(self, coin: Cryptocurrency, model: TrainedModel) -> None:
         make_ledger(coin, model, dates=5)
-        Prediction.objects.filter(sequence=2).delete()
+        with unguarded():
+            Prediction.objects.filter(sequence=2).delete()
         assert ask("predictions/verify/")["broken_at"] == 2
 
     def test_it_walks_the_chain_once_for_many_callers(self, coin: Cryptocurrency, model: TrainedModel) -> None:

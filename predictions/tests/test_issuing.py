@@ -14,6 +14,7 @@ from predictions.history import NoHistory
 from predictions.models import ForecastRefusal, Prediction, TrainedModel
 from predictions.registry import NoModel
 from predictions.tests.conftest import DAY, DAYS, MIDNIGHT, NOW, write_days
+from predictions.tests.ledger import unguarded
 
 
 def test_it_freezes_every_horizon_of_every_coin_that_can_be_forecast(
@@ -39,7 +40,7 @@ def test_it_issues_a_forecast_once(coins: list[Cryptocurrency], serving: Trained
 def test_it_sees_nothing_after_the_cutoff(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
     issuing.issue_forecasts(now=NOW)
     expected = {(p.coin_id, p.horizon_days): (p.quantiles, p.inputs_sha256) for p in Prediction.objects.all()}
-    with transaction.atomic():
+    with transaction.atomic(), unguarded():
         Prediction.objects.all().delete()
         for coin in coins:
             write_days(coin, [1e6, 2e6, 3e6], last_close_at=MIDNIGHT + 3 * DAY)
@@ -111,14 +112,16 @@ def test_it_finds_where_the_chain_was_tampered_with(
     coins: list[Cryptocurrency], serving: TrainedModel, changes: dict[str, object], problem: str
 ) -> None:
     issuing.issue_forecasts(now=NOW)
-    Prediction.objects.filter(sequence=20).update(**changes)
+    with unguarded():
+        Prediction.objects.filter(sequence=20).update(**changes)
     report = ledger.verify_chain()
     assert (report.is_intact, report.broken_at, report.problem) == (False, 20, problem)
 
 
 def test_it_finds_a_forecast_that_was_removed(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
     issuing.issue_forecasts(now=NOW)
-    Prediction.objects.filter(sequence=3).delete()
+    with unguarded():
+        Prediction.objects.filter(sequence=3).delete()
     assert ledger.verify_chain().broken_at == 3
 
 
@@ -133,7 +136,7 @@ def test_it_refuses_to_change_what_was_frozen(coins: list[Cryptocurrency], servi
 
 def test_it_refuses_evidence_written_after_its_target(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
     issuing.issue_forecasts(now=NOW)
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with unguarded(), pytest.raises(IntegrityError, match="evidence_before_target"), transaction.atomic():
         Prediction.objects.filter(sequence=1).update(issued_at=MIDNIGHT + 60 * DAY, counts_as_evidence=True)
 
 

@@ -21,7 +21,7 @@ from predictions.forecasting.quantiles import HORIZONS
 from predictions.ledger import append
 from predictions.models import ForecastRefusal, Prediction, TrainedModel
 from predictions.record import evidence_by_horizon
-from predictions.scoring import score
+from predictions.scoring import score, void
 from predictions.tests.ledger import FIRST_CUTOFF, forecast, make_fan, make_ledger, make_model
 
 pytestmark = pytest.mark.django_db
@@ -217,7 +217,7 @@ def test_it_shows_a_miss_on_its_page_with_every_score(
 
 def test_it_says_why_a_forecast_is_void(client: Client, coin: Cryptocurrency, model: TrainedModel) -> None:
     one = make_ledger(coin, model, dates=1)[0]
-    one.state, one.void_reason = Prediction.State.VOID, "No price was observed at the target time."
+    void(one, "No price was observed at the target time.")
     one.save()
     assert "No price was observed at the target time." in page(client, f"/forecasts/{one.pk}/")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from predictions import registry
+from predictions import training
 from predictions.history import NoHistory
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         from predictions.forecasting.training import NotEnoughData
 
         try:
-            model = registry.train_model(cutoff_on=options["cutoff"], seed=options["seed"])
+            model = training.train_model(cutoff_on=options["cutoff"], seed=options["seed"])
         except (NoHistory, NotEnoughData) as error:
             raise CommandError(f"No model was trained: {error}") from error
         self.stdout.write(f"{model.version}: {model.get_state_display()}, {model.rows} windows of {model.coins} coins.")

@@ -1,0 +1,174 @@
+"""Trains a challenger on this site's own history, validates it on held-out days, and lets it run in shadow."""
+
+import hashlib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from predictions import forecasting, registry
+from predictions.drift import reference_of
+from predictions.forecasting import artifact
+from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, run_backtest, summary_json
+from predictions.forecasting.labels import Label
+from predictions.forecasting.series import Panel
+from predictions.forecasting.training import NotEnoughData, Trained, save, train
+from predictions.history import TRAINING_DAYS, NoHistory, read_panel
+from predictions.models import BacktestRun, ModelEvent, TrainedModel
+
+HOLDOUT_DAYS = 120  # 90 dates whose 30-day target has settled
+VALIDATED = (LSTM, FHS, EWMA_N, LINEAR_HEAD)
+DEFAULT_SEED = 7
+
+
+def train_model(*, cutoff_on: date | None = None, seed: int = DEFAULT_SEED) -> TrainedModel:
+    """Trains on this site's own history and validates on a held-out block of it.
+
+    Training starts from the champion's weights. A candidate that is not worse than FHS at any horizon becomes the
+    champion at once where only the starter serves, and runs in shadow otherwise: then a person decides. Imports
+    TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then says why.
+    """
+    now = timezone.now()
+    cutoff_on = cutoff_on or now.date()
+    model = TrainedModel.objects.create(
+        version=f"lstm-daily-{cutoff_on:%Y%m%d}-{now:%H%M%S%f}"[:60],
+        state=TrainedModel.State.TRAINING,
+        origin=TrainedModel.Origin.OWN,
+        cutoff_on=cutoff_on,
+        code_revision=code_revision(),
+        seed=seed,
+        total=3,
+    )
+    try:
+        _fit(model, cutoff_on, seed)
+    except BaseException as error:
+        model.state, model.problem = TrainedModel.State.FAILED, str(error) or type(error).__name__
+        model.save(update_fields=["state", "problem"])
+        raise
+    return place(model)
+
+
+def place(model: TrainedModel) -> TrainedModel:
+    """What becomes of a fresh candidate, by its validation alone."""
+    champion = TrainedModel.objects.serving()
+    is_good = is_no_worse(model.metrics)
+    if champion is None or (champion.origin == TrainedModel.Origin.STARTER and is_good):
+        why = "Validated on held-out days of this site's own history: not worse than FHS."
+        return registry.promote(model=model, reason=why)
+    if is_good:
+        return registry.shadow(model=model, reason="Validated on held-out days: not worse than FHS at any horizon.")
+    model.reason = "It stays a candidate: on held-out days it was worse than FHS, or could not be judged."
+    model.save(update_fields=["reason"])
+    return model
+
+
+def _fit(model: TrainedModel, cutoff_on: date, seed: int) -> None:
+    panel = read_panel(cutoff_on=cutoff_on, days=TRAINING_DAYS)
+    initial = _weights_to_start_from()
+    _advance(model, 1)
+    validation = validate(panel, seed=seed, initial=initial)
+    _advance(model, 2)
+    trained = train(panel, cutoff=panel.last_date, seed=seed, initial=initial)
+    folder = settings.MODELS_DIR / model.version
+    model.metrics = {"validation": validation, "training": trained.metrics}
+    model.manifest_sha256 = save(trained, folder, extra={"validation": validation})
+    model.folder = str(folder)
+    manifest = artifact.read_artifact(folder, expected_sha256=model.manifest_sha256).manifest
+    for name, value in registry.facts_of(manifest).items():
+        setattr(model, name, value)
+    model.reference = reference_of(panel)
+    model.trained_at = timezone.now()
+    model.state, model.done = TrainedModel.State.CANDIDATE, 3
+    model.save()
+    registry.note(model, ModelEvent.Kind.REGISTERED, "Trained on this site's history.")
+
+
+def _advance(model: TrainedModel, done: int) -> None:
+    model.done = done
+    model.save(update_fields=["done"])
+
+
+def _weights_to_start_from() -> Path | None:
+    serving = TrainedModel.objects.serving()
+    if serving is not None:
+        artifact.read_artifact(Path(serving.folder), expected_sha256=serving.manifest_sha256)
+        return Path(serving.folder)
+    return None
+
+
+def validate(panel: Panel, *, seed: int, initial: Path | None = None) -> dict[str, Any]:
+    """Fits on all but the last 120 days and scores those: figures by horizon against every baseline.
+
+    The weights to start from must not have seen the held-out days, so `initial` is used only if its own
+    training ended before them.
+    """
+    end = panel.last_date
+    return _walk(panel, end - timedelta(days=HOLDOUT_DAYS), end, seed=seed, initial=initial)
+
+
+def _walk(
+    panel: Panel, start: date, end: date, *, seed: int, initial: Path | None, progress: Any = None
+) -> dict[str, Any]:
+    if initial is not None and date.fromisoformat(artifact.read_artifact(initial).manifest["cutoff"]) > start:
+        initial = None
+
+    def fit(past: Panel, **options: Any) -> Trained:
+        # The linear head has no LSTM whose weights it could start from.
+        recipe = options.get("recipe")
+        return train(past, initial=initial if recipe is None or recipe.lstm_units else None, **options)
+
+    result = run_backtest(
+        panel,
+        start=start,
+        end=end,
+        refit_every_days=HOLDOUT_DAYS * 2,
+        models=VALIDATED,
+        seed=seed,
+        fit=fit,
+        progress=progress,
+    )
+    return summary_json(result)
+
+
+def backtest_model(run: BacktestRun) -> BacktestRun:
+    """Walks a model's recipe and seed over the run's period and keeps the summary, or why there is none.
+
+    Imports TensorFlow: run it in a worker. A run that ended before stays as it is.
+    """
+    if run.state in {BacktestRun.State.DONE, BacktestRun.State.FAILED}:
+        return run
+
+    def advance(done: int, total: int) -> None:
+        run.state, run.done, run.total = BacktestRun.State.RUNNING, done, total
+        run.save(update_fields=["state", "done", "total"])
+
+    advance(0, 0)
+    try:
+        panel = read_panel(cutoff_on=run.end_on, days=TRAINING_DAYS)
+        seed = DEFAULT_SEED if run.model.seed is None else run.model.seed
+        run.summary = _walk(
+            panel, run.start_on, panel.last_date, seed=seed, initial=Path(run.model.folder), progress=advance
+        )
+        run.state = BacktestRun.State.DONE
+    except (NoHistory, NotEnoughData, ValueError, artifact.ArtifactError) as error:
+        run.state, run.problem = BacktestRun.State.FAILED, str(error)
+    run.finished_at = timezone.now()
+    run.save()
+    return run
+
+
+def is_no_worse(metrics: dict[str, Any]) -> bool:
+    """Whether no horizon's validation says that the LSTM is worse than FHS."""
+    rows = metrics.get("validation", {}).get("rows", [])
+    labels = [row["against"][FHS]["label"] for row in rows if row["model"] == LSTM]
+    return bool(labels) and Label.WORSE_THAN_BASELINE not in labels
+
+
+def code_revision() -> str:
+    """SHA-256 of the forecasting sources: equal code, equal revision, wherever the site runs."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(forecasting.__path__[0]).glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
