@@ -79,6 +79,7 @@ def test_it_deactivates_and_activates_the_selected(staff: Client, alice: User, b
 def test_it_keeps_who_is_no_staff_out(client: Client, alice: User) -> None:
     client.force_login(alice)
     assert client.get(USERS).status_code == 302
+    assert client.get("/admin/login/").status_code == 403
     response = Client().post("/admin/login/", {"username": "alice@example.com", "password": PASSWORD})
-    assert response.status_code == 200
+    assert (response.status_code, response["Location"]) == (302, "/sign-in/?next=%2Fadmin%2Flogin%2F")
     assert "_auth_user_id" not in response.client.session

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 import orjson
 from django.core.cache import caches
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.crypto import salted_hmac
 from rest_framework import status
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -82,10 +83,14 @@ class IdempotentMixin(APIView):
         key, kept = self._claimed
         self._claimed = None
         if isinstance(final, Response) and 200 <= final.status_code < 300:
-            final.add_post_render_callback(lambda rendered: keep(key, kept, rendered))
+            final.add_post_render_callback(lambda rendered: keep(key, kept, rendered, self.content_to_keep(rendered)))
         else:
             forget(key)
         return final
+
+    def content_to_keep(self, rendered: Response) -> bytes:
+        """What is sent when the key comes again; a view whose answer holds a secret keeps it out of the cache."""
+        return rendered.content
 
 
 def read_key(request: Request) -> str:
@@ -104,7 +109,8 @@ def cache_key(request: Request, key: str) -> str:
 def fingerprint(request: Request) -> str:
     """The same for bodies that say the same, whatever the order of their fields."""
     content = orjson.dumps(request.data, default=plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    return hashlib.sha256(content).hexdigest()
+    # Keyed, for a body may hold a password, and a plain hash of that in the cache could be guessed at leisure.
+    return salted_hmac("cryptopredict.idempotency", content, algorithm="sha256").hexdigest()
 
 
 def refuse_or_replay(earlier: Kept | None, fingerprint: str) -> None:
@@ -126,11 +132,11 @@ def replay(kept: Kept) -> HttpResponse:
     return response
 
 
-def keep(key: str, kept: Kept, rendered: Response) -> None:
+def keep(key: str, kept: Kept, rendered: Response, content: bytes) -> None:
     done: Kept = {
         **kept,
         "status": rendered.status_code,
-        "content": rendered.content,
+        "content": content,
         "content_type": rendered.headers.get("Content-Type", ""),
         "location": rendered.headers.get("Location", ""),
     }

@@ -19,7 +19,7 @@ def _remove_folder() -> None:
 atexit.register(_remove_folder)
 
 # What a developer has in the shell must not decide what a test sees.
-for _name in ("COINGECKO_API_KEY", "COINGECKO_BASE_URL", "DEBUG", "HTTPS", "MODELS_DIR", "SECRET_KEY"):
+for _name in ("COINGECKO_API_KEY", "COINGECKO_BASE_URL", "DEBUG", "HTTPS", "MODELS_DIR", "SECRET_KEY", "JWT_SIGNING_KEY", "EMAIL_HOST"):
     os.environ.pop(_name, None)
 os.environ["MARKET"] = "sample"
 os.environ["VAR_DIR"] = str(_folder)
