@@ -9,6 +9,7 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 
+from accounts import mailer
 from accounts.models import User
 
 logger = logging.getLogger(__name__)
@@ -36,13 +37,17 @@ def send_confirmation(*, request: HttpRequest, user: User, is_new: bool = False)
 
 def resend_confirmation(*, request: HttpRequest, email: str) -> None:
     """Mails the link again; to an address without an unconfirmed account goes a mail that says so instead."""
-    user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
-    if user is not None and not is_confirmed(user):
-        send_confirmation(request=request, user=user)
-    elif user is not None:
+    mailer.do_beside(request, lambda: mail_confirmation(request, email.strip().lower()))
+
+
+def mail_confirmation(request: HttpRequest, email: str) -> None:
+    user = User.objects.filter(email=email, is_active=True).first()
+    if user is None:
+        send_unknown_account(request=request, email=email)
+    elif is_confirmed(user):
         send_account_exists(request=request, email=user.email)
     else:
-        send_unknown_account(request=request, email=email.strip())
+        send_confirmation(request=request, user=user)
 
 
 def send_account_exists(*, request: HttpRequest, email: str) -> None:

@@ -3,13 +3,15 @@
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -19,7 +21,9 @@ from accounts.models import ApiToken, KnownAddress, User
 
 # One way in for everybody: the site's own sign-in page, with its limits and its second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-for model in (Authenticator, UserSession):  # their rows hold secrets, and are their owners' own affair
+# Likewise one place to change one's password, which ends what was signed in with the old one.
+admin.site.password_change = lambda request, extra_context=None: redirect("account")  # type: ignore
+for model in (Authenticator, EmailAddress, UserSession):  # the first and the last hold secrets
     admin.site.unregister(model)
 
 
@@ -115,6 +119,13 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]  # takes no argument
     def within_reach(request: HttpRequest, users: QuerySet[User]) -> QuerySet[User]:
         return users if is_superuser(request) else users.filter(is_staff=False, is_superuser=False)
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            for user in User.objects.filter(pk=id):
+                services.end_all_tokens(user)
+        return response
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if change and {"is_active", "password"} & set(form.changed_data):
@@ -125,7 +136,7 @@ class OfUserAdmin(admin.ModelAdmin[Any]):
     """Rows of a user's that staff look at and may delete, and nobody types."""
 
     list_select_related = ("user",)
-    list_filter = ("user__is_staff",)
+    list_filter: Any = ("user__is_staff",)
     list_per_page = 50
 
     @admin.display(description="user", ordering="user__email")
@@ -166,3 +177,15 @@ class KnownAddressAdmin(OfUserAdmin):
     list_display = ("address", "owner", "used_at")
     search_fields = ("address", "user__email")
     date_hierarchy = "used_at"
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(OfUserAdmin):
+    """Which addresses are confirmed; people change their own by a mailed link."""
+
+    list_display = ("email", "owner", "verified", "primary")
+    list_filter = ("verified", "primary")
+    search_fields = ("email", "user__email")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

@@ -81,6 +81,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Saves; wherever a password is changed, by a page, the admin or a command, its API tokens end with it."""
+        is_new_password = getattr(self, "_password", None) is not None and self.pk is not None
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_new_password:
+                self.api_tokens.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
+
     @property
     def short_name(self) -> str:
         return self.name or self.email.partition("@")[0]

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
-from accounts import addresses, places, second_factor
+from accounts import addresses, mailer, places, second_factor
 from accounts.models import ApiToken, User
 from accounts.tokens import TokenPair, end_all_families, issue_tokens
 from cryptopredict.rest import shared
@@ -62,8 +62,8 @@ class NotConfirmed(Exception):
 def register_user(*, request: HttpRequest, email: str, password: str, name: str = "") -> None:
     """Creates an account, or does nothing when the address has one: the caller cannot tell which.
 
-    Both ways hash the password once and send one mail, so that they take the same time. `password` was checked
-    against the rules.
+    Both ways hash the password once and send one mail beside the request, so that they take the same time.
+    `password` was checked against the rules.
     """
     try:
         with transaction.atomic():
@@ -71,10 +71,10 @@ def register_user(*, request: HttpRequest, email: str, password: str, name: str 
     except (IntegrityError, ValidationError):
         if not User.objects.filter(email__iexact=email.strip()).exists():
             raise
-        addresses.send_account_exists(request=request, email=email.strip())
+        mailer.do_beside(request, lambda: addresses.send_account_exists(request=request, email=email.strip()))
         logger.info("A registration for an address that has an account was ignored")
     else:
-        addresses.send_confirmation(request=request, user=user, is_new=True)
+        mailer.do_beside(request, lambda: addresses.send_confirmation(request=request, user=user, is_new=True))
         logger.info("User %s registered", user.pk)
 
 
@@ -139,16 +139,20 @@ def obtain_tokens(*, request: HttpRequest, email: str, password: str, otp: str =
 def request_password_reset(*, request: HttpRequest, email: str) -> None:
     """Mails a link that sets a new password; to an address without an account goes a mail that says so.
 
-    Known and unknown addresses cost the same: one look-up, one token, one mail.
+    Everything that depends on whether there is one is done beside the request.
     """
-    user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
-    key = default_token_generator.make_token(user or User(pk=0, email=email, password="!"))
+    mailer.do_beside(request, lambda: mail_reset_link(request, email.strip().lower()))
+
+
+def mail_reset_link(request: HttpRequest, email: str) -> None:
+    user = User.objects.filter(email=email, is_active=True).first()
     if user is None:
-        addresses.send_unknown_account(request=request, email=email.strip())
+        addresses.send_unknown_account(request=request, email=email)
         return
     adapter = get_adapter(request)
-    url = adapter.get_reset_password_from_key_url(f"{user_pk_to_url_str(user)}-{key}")
-    adapter.send_password_reset_mail(user, user.email, {"user": user, "password_reset_url": url})
+    key = f"{user_pk_to_url_str(user)}-{default_token_generator.make_token(user)}"
+    context = {"user": user, "password_reset_url": adapter.get_reset_password_from_key_url(key)}
+    adapter.send_password_reset_mail(user, user.email, context)
 
 
 def user_of_reset_key(key: str) -> User | None:

@@ -14,6 +14,7 @@ from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
 
@@ -99,9 +100,15 @@ def end_all_families(user: User) -> None:
 def lock_user(token: RefreshToken) -> User:
     """The token's user, whose refreshes and revocations wait for each other until the transaction ends."""
     user = active_user(token).select_for_update().first()
-    if user is None:
+    if user is None or not is_of_password(token, user):
         raise TokenError("There is no active account for this token.")
     return user
+
+
+def is_of_password(token: tokens.Token, user: User) -> bool:
+    """Whether the token was issued under the password that the user has now, whoever changed it since."""
+    held = token.payload.get(api_settings.REVOKE_TOKEN_CLAIM)
+    return held == get_md5_hash_password(user.password)
 
 
 def active_user(token: tokens.Token) -> QuerySet[User]:
@@ -124,6 +131,7 @@ def verify_token(text: str) -> tuple[str, datetime]:
     jti = token.payload[api_settings.JTI_CLAIM]
     if BlacklistedToken.objects.filter(token__jti=jti).exists():
         raise TokenError("This token was used or revoked.")
-    if not active_user(token).exists():
+    user = active_user(token).first()
+    if user is None or not is_of_password(token, user):
         raise TokenError("There is no active account for this token.")
     return token_type, datetime.fromtimestamp(token.payload["exp"], tz=UTC)

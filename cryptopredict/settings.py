@@ -226,6 +226,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_USER_DISPLAY = "accounts.adapter.display_name"
 # Without a mail server nobody could confirm: the mail is written to a file and sign-in does not wait for it.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_HOST else "optional"
+MAIL_IN_BACKGROUND = True  # see accounts/mailer.py
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "[CryptoPredict] "
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"

@@ -20,6 +20,14 @@ from accounts.views.entrance import is_mail_needed
 from cryptopredict.rest import shared
 from cryptopredict.rest.throttling import count_registration
 
+BROWSERS = (
+    ("Edge", "Edg"), ("Opera", "OPR/"), ("Firefox", "Firefox/"), ("Firefox", "FxiOS"),
+    ("Chrome", "Chrome/"), ("Chrome", "CriOS"), ("Safari", "Safari/"),
+)  # fmt: skip
+SYSTEMS = (
+    ("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"),
+    ("Windows", "Windows"), ("macOS", "Mac OS X"), ("Linux", "Linux"),
+)  # fmt: skip
 NEW_TOKEN = "new_api_token"  # in the session until its page is shown once
 
 
@@ -77,7 +85,18 @@ def sessions(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Signed out there." if ended else "That session had ended already.")
         return redirect("usersessions_list")
     shown = sorted(UserSession.objects.purge_and_list(user), key=lambda session: session.created_at, reverse=True)
+    for session in shown:
+        session.browser = browser_name(session.user_agent)
     return render(request, "usersessions/usersession_list.html", {"sessions": shown})
+
+
+def browser_name(user_agent: str) -> str:
+    """What a person calls it, such as "Firefox on Windows"; the order matters, as browsers name each other."""
+    browser = next((name for name, mark in BROWSERS if mark in user_agent), "")
+    system = next((name for name, mark in SYSTEMS if mark in user_agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or user_agent[:60] or "An unknown browser"
 
 
 @never_cache
