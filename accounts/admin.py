@@ -1,6 +1,6 @@
 """The staff's view of accounts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts import services
 from accounts.models import ApiToken, KnownAddress, User
@@ -23,7 +24,8 @@ from accounts.models import ApiToken, KnownAddress, User
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # Likewise one place to change one's password, which ends what was signed in with the old one.
 admin.site.password_change = lambda request, extra_context=None: redirect("account")  # type: ignore
-for model in (Authenticator, EmailAddress, UserSession):  # the first and the last hold secrets
+# What these hold lets people in: it is nobody's but its owner's.
+for model in (Authenticator, EmailAddress, UserSession, OutstandingToken, BlacklistedToken):
     admin.site.unregister(model)
 
 
@@ -136,7 +138,7 @@ class OfUserAdmin(admin.ModelAdmin[Any]):
     """Rows of a user's that staff look at and may delete, and nobody types."""
 
     list_select_related = ("user",)
-    list_filter: Any = ("user__is_staff",)
+    list_filter: ClassVar[Any] = ("user__is_staff",)
     list_per_page = 50
 
     @admin.display(description="user", ordering="user__email")

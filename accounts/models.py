@@ -102,6 +102,7 @@ class KnownAddress(models.Model):
     used_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name_plural = "known addresses"
         constraints = (models.UniqueConstraint(fields=["user", "address"], name="address_known_once"),)
 
     def __str__(self) -> str:

@@ -47,13 +47,19 @@ class RefreshToken(tokens.RefreshToken):
     def is_used(self) -> bool:
         return BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM]).exists()
 
+    def keep_no_text(self) -> None:
+        """Takes the token itself out of the database, where its id is enough: who reads a backup gets in nowhere."""
+        OutstandingToken.objects.filter(jti=self.payload[api_settings.JTI_CLAIM]).update(token="")
+
     def pair(self) -> TokenPair:
         return TokenPair(access=str(self.access_token), refresh=str(self))
 
 
 def issue_tokens(user: User) -> TokenPair:
     """The first pair of a new family."""
-    return cast(RefreshToken, RefreshToken.for_user(user)).pair()
+    token = cast(RefreshToken, RefreshToken.for_user(user))
+    token.keep_no_text()
+    return token.pair()
 
 
 def rotate_tokens(refresh: str) -> TokenPair:
@@ -74,6 +80,7 @@ def rotate_tokens(refresh: str) -> TokenPair:
             token.set_exp()
             token.set_iat()
             token.outstand()
+            token.keep_no_text()
     if is_replayed:  # raised outside, so that the revocation stays
         logger.warning("User %s: a used refresh token came back, its family is revoked", user.pk)
         raise TokenError("This token was used already; sign in again.")
