@@ -55,7 +55,8 @@ def seen(answer: Any, email: str) -> tuple[Any, ...]:
     """What a stranger sees of an answer, but for what they typed themselves and what is drawn anew each time."""
     body = answer.content.decode().replace(email, "@")
     body = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", body)
-    headers = {name: value for name, value in answer.items() if name not in {"Date", "Expires"}}
+    # Each of these tells the time, which goes on between the two.
+    headers = {name: value for name, value in answer.items() if name not in {"Date", "Expires", "RateLimit-Reset"}}
     cookies = {name: re.sub(r"=[^;]+", "", morsel.OutputString(), count=1) for name, morsel in answer.cookies.items()}
     told = [str(message) for message in get_messages(answer.wsgi_request)]
     return answer.status_code, body, headers, sorted(cookies), told

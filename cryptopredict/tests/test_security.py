@@ -197,5 +197,6 @@ def test_it_leaves_plain_lines_as_they_are() -> None:
 
 
 def test_the_log_of_this_site_is_masked() -> None:
-    (formatter,) = {handler["formatter"] for handler in real.LOGGING["handlers"].values()}
-    assert real.LOGGING["formatters"][formatter]["()"].endswith("MaskingFormatter")
+    logs: Any = real.LOGGING
+    (formatter,) = {handler["formatter"] for handler in logs["handlers"].values()}
+    assert logs["formatters"][formatter]["()"].endswith("MaskingFormatter")
