@@ -408,6 +408,8 @@ SPECTACULAR_SETTINGS = {
 _mail_by = "smtp" if EMAIL_HOST else "filebased"
 EMAIL_BACKEND = env_text("EMAIL_BACKEND", f"django.core.mail.backends.{_mail_by}.EmailBackend")
 EMAIL_FILE_PATH = MARKET_DIR / "mail"
+if EMAIL_BACKEND.endswith(".filebased.EmailBackend"):
+    EMAIL_FILE_PATH.mkdir(mode=0o700, parents=True, exist_ok=True)
 EMAIL_PORT = env_int("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = env_text("EMAIL_HOST_PASSWORD")
