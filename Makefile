@@ -77,5 +77,6 @@ imports:
 check: setup lint types imports
 	$(LOCALLY) $(PY) manage.py makemigrations --check --dry-run
 	$(LOCALLY) HTTPS=1 SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
+	  JWT_SIGNING_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsafe(64))')" \
 	  $(PY) manage.py check --deploy --fail-level WARNING
 	$(MAKE) test

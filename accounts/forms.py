@@ -1,19 +1,29 @@
 """What people type on the account pages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
+from allauth.account.adapter import get_adapter
+from allauth.account.forms import LoginForm, ReauthenticateForm
+from allauth.account.models import Login
+from allauth.core import context
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.base.forms import ReauthenticateForm as SecondFactorReauthenticateForm
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from django import forms
-from django.contrib.admin.forms import AdminAuthenticationForm
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordMixin
+from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm, SetPasswordMixin
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import services
-from accounts.models import User
+from accounts.models import ApiToken, User
 
 MAX_PASSWORD_LENGTH = 128
 
@@ -29,46 +39,141 @@ def limit_length(form: forms.Form, *names: str) -> None:
         form.fields[name].widget.attrs["maxlength"] = MAX_PASSWORD_LENGTH
 
 
-class SharedLimitMixin(AuthenticationForm):
-    """Signs in through the limit that page, admin and API share."""
+class WaitingMixin(forms.Form):
+    """Tells the page how long to wait when the limit of tries is used up."""
 
-    wait_seconds: int | None = None  # set when the limit is used up
+    @property
+    def wait_seconds(self) -> int | None:
+        for faults in self.errors.as_data().values():
+            for fault in faults:
+                if fault.code == "throttled" and fault.params:
+                    return int(fault.params["wait"])
+        return None
+
+
+@contextmanager
+def refusals_as_faults() -> Iterator[None]:
+    """Turns what hinders a try into the form's faults."""
+    try:
+        yield
+    except services.TooManyTries as problem:
+        raise ValidationError(str(problem), code="throttled", params={"wait": problem.wait_seconds}) from None
+    except services.SignInUnavailable as problem:
+        raise ValidationError(str(problem), code="unavailable") from None
+    except services.CodeRefused as problem:
+        raise ValidationError(str(problem), code="wrong_code") from None
+
+
+class SignInForm(WaitingMixin, LoginForm):
+    """Signs in through the limit that page, admin and API share: see the adapter's `authenticate`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        address = forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+        self.fields["login"] = forms.EmailField(label="E-mail address", max_length=254, widget=address)
+        self.fields["password"] = forms.CharField(
+            label="Password", strip=False, max_length=MAX_PASSWORD_LENGTH, widget=password_input("current-password")
+        )
+        self.order_fields(["login", "password"])
 
     @sensitive_variables()
-    def clean(self) -> dict[str, Any]:
-        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
-        if self.request is None or not email or not password:
-            return self.cleaned_data
-        try:
-            user = services.check_credentials(request=self.request, email=email, password=password)
-        except services.SignInRefused as problem:
-            raise ValidationError(f"{problem} Check both and try again.", code="invalid_login") from None
-        except services.TooManyTries as problem:
-            self.wait_seconds = problem.wait_seconds
-            raise ValidationError(str(problem), code="throttled") from None
-        except services.SignInUnavailable as problem:
-            raise ValidationError(str(problem), code="unavailable") from None
-        self.confirm_login_allowed(user)
-        self.user_cache = user
-        return self.cleaned_data
+    def _clean_with_password(self, credentials: dict[str, Any]) -> dict[str, Any]:
+        user = get_adapter().authenticate(self.request, **credentials)
+        if user is None:
+            problem = "The e-mail address or the password is wrong. Check both and try again."
+            raise ValidationError(problem, code="invalid_login")
+        self.user, self._login = user, Login(user=user, email=user.email)
+        return dict(self.cleaned_data)
 
 
-class SignInForm(SharedLimitMixin):
-    username = forms.EmailField(
-        label="E-mail address",
-        max_length=254,
-        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
-    )
+class ConfirmPasswordForm(WaitingMixin, ReauthenticateForm):
+    """Asks again who it is before something that matters."""
+
     password = forms.CharField(
-        label="Password",
-        strip=False,
-        max_length=MAX_PASSWORD_LENGTH,
-        widget=password_input("current-password"),
+        label="Your password", strip=False, max_length=MAX_PASSWORD_LENGTH, widget=password_input("current-password")
+    )
+
+    @sensitive_variables("password")
+    def clean_password(self) -> str:
+        password = str(self.cleaned_data["password"])
+        if not get_adapter().reauthenticate(self.user, password):
+            raise ValidationError("This is not your password.", code="wrong_password")
+        return password
+
+
+def code_field(label: str) -> forms.CharField:
+    attributes = {"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
+    return forms.CharField(label=label, max_length=20, widget=forms.TextInput(attrs=attributes))
+
+
+class CodeMixin(WaitingMixin):
+    """Takes a code of an app or a recovery code once, under the limit of tries."""
+
+    user: User
+
+    @sensitive_variables("code")
+    def clean_code(self) -> str:
+        code = str(self.cleaned_data["code"])
+        with refusals_as_faults():
+            self.authenticator = services.check_code(request=context.request, user=self.user, code=code)
+        self.authenticator.user = self.user
+        return code
+
+
+class SecondFactorForm(CodeMixin, AuthenticateForm):
+    code = code_field("Code of your app, or a recovery code")
+
+
+class SecondFactorAgainForm(CodeMixin, SecondFactorReauthenticateForm):
+    code = code_field("Code of your app, or a recovery code")
+
+
+class ActivateAppForm(WaitingMixin, ActivateTOTPForm):
+    """Proves that the app shows the right codes, before they are asked for at every sign-in."""
+
+    code = code_field("Code that the app shows now")
+
+    @sensitive_variables("code")
+    def clean_code(self) -> str:
+        with refusals_as_faults():
+            services.count_try(request=context.request, account=f"code of {self.user.pk}", email=self.user.email)
+        return str(super().clean_code())
+
+
+class AddressForm(forms.Form):
+    """Asks for an address to mail to, and tells nothing about it."""
+
+    email = forms.EmailField(
+        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
     )
 
 
-class AdminSignInForm(SharedLimitMixin, AdminAuthenticationForm):
-    """The admin's sign-in page, under the same limit."""
+class NewAddressForm(AddressForm):
+    email = forms.EmailField(
+        label="New address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        self.user = user
+        super().__init__(data)
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).strip().lower()
+        if email == self.user.email:
+            raise ValidationError("This is your address already.", code="same")
+        return email
+
+
+class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # takes none at run time
+    """A new password for who followed a mailed link."""
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        super().__init__(user, data)
+        limit_length(self, "new_password1", "new_password2")
+        self.fields["new_password2"].help_text = ""
+
+    def validate_password_for_user(self, user: Any, password_field_name: str = "new_password1") -> None:
+        super().validate_password_for_user(user, "new_password1")  # the rules stand beside this field
 
 
 class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # takes none at run time
@@ -99,9 +204,9 @@ class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # tak
         self.validate_password_for_user(user, "password1")
         return self.cleaned_data
 
-    def register(self) -> None:
+    def register(self, request: HttpRequest) -> None:
         data = self.cleaned_data
-        services.register_user(email=data["email"], password=data["password1"], name=data["name"])
+        services.register_user(request=request, email=data["email"], password=data["password1"], name=data["name"])
 
 
 @cache
@@ -118,24 +223,19 @@ class ProfileForm(forms.ModelForm[User]):
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}  # noqa: RUF012
 
 
-class OwnPasswordMixin(forms.Form):
+class OwnPasswordMixin(WaitingMixin):
     """Asks for one's own password, under the limit of tries."""
 
     user: User
     request: HttpRequest
-    wait_seconds: int | None = None
 
     @sensitive_variables("password")
     def check_own_password(self, password: str) -> str:
         try:
-            services.check_credentials(request=self.request, email=self.user.email, password=password)
+            with refusals_as_faults():
+                services.check_credentials(request=self.request, email=self.user.email, password=password)
         except services.SignInRefused:
             raise ValidationError("This is not your password.", code="wrong_password") from None
-        except services.TooManyTries as problem:
-            self.wait_seconds = problem.wait_seconds
-            raise ValidationError(str(problem), code="throttled") from None
-        except services.SignInUnavailable as problem:
-            raise ValidationError(str(problem), code="unavailable") from None
         return password
 
 
@@ -171,3 +271,32 @@ class DeleteAccountForm(OwnPasswordMixin):
 
     def clean_password(self) -> str:
         return self.check_own_password(self.cleaned_data["password"])
+
+
+class ApiTokenForm(forms.Form):
+    """Names a token, chooses what it may do and how long."""
+
+    name = forms.CharField(max_length=60, help_text="What it is for, such as the name of your script.")
+    scopes = forms.MultipleChoiceField(
+        label="What it may do", choices=ApiToken.Scope.choices, widget=forms.CheckboxSelectMultiple, initial=["read"]
+    )
+    days = forms.TypedChoiceField(
+        label="Good for",
+        coerce=int,
+        choices=[(30, "30 days"), (90, "90 days"), (365, "a year"), (0, "until you revoke it")],
+        initial=90,
+    )
+
+    def __init__(self, user: User, data: Any = None) -> None:
+        self.user = user
+        super().__init__(data, prefix="token")
+        if not user.is_staff:
+            choices = [choice for choice in ApiToken.Scope.choices if choice[0] != ApiToken.Scope.STAFF]
+            cast(forms.MultipleChoiceField, self.fields["scopes"]).choices = choices
+
+    def create(self) -> tuple[ApiToken, str]:
+        data = self.cleaned_data
+        expires_at = timezone.now() + timedelta(days=data["days"]) if data["days"] else None
+        return services.create_api_token(
+            user=self.user, name=data["name"], scopes=data["scopes"], expires_at=expires_at
+        )

@@ -14,6 +14,7 @@ from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
 
@@ -46,13 +47,19 @@ class RefreshToken(tokens.RefreshToken):
     def is_used(self) -> bool:
         return BlacklistedToken.objects.filter(token__jti=self.payload[api_settings.JTI_CLAIM]).exists()
 
+    def keep_no_text(self) -> None:
+        """Takes the token itself out of the database, where its id is enough: who reads a backup gets in nowhere."""
+        OutstandingToken.objects.filter(jti=self.payload[api_settings.JTI_CLAIM]).update(token="")
+
     def pair(self) -> TokenPair:
         return TokenPair(access=str(self.access_token), refresh=str(self))
 
 
 def issue_tokens(user: User) -> TokenPair:
     """The first pair of a new family."""
-    return cast(RefreshToken, RefreshToken.for_user(user)).pair()
+    token = cast(RefreshToken, RefreshToken.for_user(user))
+    token.keep_no_text()
+    return token.pair()
 
 
 def rotate_tokens(refresh: str) -> TokenPair:
@@ -73,6 +80,7 @@ def rotate_tokens(refresh: str) -> TokenPair:
             token.set_exp()
             token.set_iat()
             token.outstand()
+            token.keep_no_text()
     if is_replayed:  # raised outside, so that the revocation stays
         logger.warning("User %s: a used refresh token came back, its family is revoked", user.pk)
         raise TokenError("This token was used already; sign in again.")
@@ -99,9 +107,15 @@ def end_all_families(user: User) -> None:
 def lock_user(token: RefreshToken) -> User:
     """The token's user, whose refreshes and revocations wait for each other until the transaction ends."""
     user = active_user(token).select_for_update().first()
-    if user is None:
+    if user is None or not is_of_password(token, user):
         raise TokenError("There is no active account for this token.")
     return user
+
+
+def is_of_password(token: tokens.Token, user: User) -> bool:
+    """Whether the token was issued under the password that the user has now, whoever changed it since."""
+    held = token.payload.get(api_settings.REVOKE_TOKEN_CLAIM)
+    return held == get_md5_hash_password(user.password)
 
 
 def active_user(token: tokens.Token) -> QuerySet[User]:
@@ -124,6 +138,7 @@ def verify_token(text: str) -> tuple[str, datetime]:
     jti = token.payload[api_settings.JTI_CLAIM]
     if BlacklistedToken.objects.filter(token__jti=jti).exists():
         raise TokenError("This token was used or revoked.")
-    if not active_user(token).exists():
+    user = active_user(token).first()
+    if user is None or not is_of_password(token, user):
         raise TokenError("There is no active account for this token.")
     return token_type, datetime.fromtimestamp(token.payload["exp"], tz=UTC)

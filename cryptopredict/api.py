@@ -30,7 +30,7 @@ class UnknownPathView(APIView):
 
 
 urlpatterns = [
-    path("auth/", include("accounts.api.urls")),
+    path("", include("accounts.api.urls")),
     path("", include("markets.api.urls")),
     path("", include("predictions.api.urls")),
     path("", include("portfolios.api.urls")),

@@ -72,12 +72,12 @@ KEEP_1H_DAYS = env_int("KEEP_1H_DAYS", 400)
 DEBUG = env_flag("DEBUG", False)
 
 
-def local_secret_key() -> str:
+def local_key(name: str) -> str:
     """A key of this installation's own, drawn once and kept beside its data, readable by its owner only."""
-    path = VAR_DIR / "secret_key"
+    path = VAR_DIR / name
     if not path.exists():
         VAR_DIR.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+        draft = path.with_name(f"{name}.{os.getpid()}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(64))
         try:
@@ -89,7 +89,10 @@ def local_secret_key() -> str:
     return path.read_text()
 
 
-SECRET_KEY = env_text("SECRET_KEY") or local_secret_key()
+# A site that others can reach must be given both keys: see operations/checks.py.
+SECRET_KEY = env_text("SECRET_KEY") or local_key("secret_key")
+JWT_SIGNING_KEY = env_text("JWT_SIGNING_KEY") or local_key("jwt_signing_key")
+SECRETS_FROM_ENVIRONMENT = {"SECRET_KEY": env_text("SECRET_KEY"), "JWT_SIGNING_KEY": env_text("JWT_SIGNING_KEY")}
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
@@ -111,6 +114,11 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+# Which pages of other sites may call the API from a browser: none unless named. Cookies never travel with it.
+CORS_ALLOWED_ORIGINS = env_list("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match"]
+CORS_EXPOSE_HEADERS = ["ETag", "Location", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
 
 # Django -----------------------------------------------------------------------------------------
 
@@ -127,6 +135,11 @@ INSTALLED_APPS = [
     "rest_framework_simplejwt.token_blacklist",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "corsheaders",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_celery_beat",
     "django_htmx",
     "cryptopredict.operations",
@@ -139,12 +152,14 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "cryptopredict.operations.middleware.ContentSecurityPolicyMiddleware",
+    "cryptopredict.operations.middleware.SecurityHeadersMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -201,7 +216,44 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+PASSWORD_RESET_TIMEOUT = 3600
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+
+# Accounts: django-allauth, bent to this site in accounts/adapter.py ----------------------------------
+
+EMAIL_HOST = env_text("EMAIL_HOST")
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_USER_DISPLAY = "accounts.adapter.display_name"
+# Without a mail server nobody could confirm: the mail is written to a file and sign-in does not wait for it.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_HOST else "optional"
+MAIL_IN_BACKGROUND = True  # see accounts/mailer.py
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[CryptoPredict] "
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_RATE_LIMITS = False  # every try is counted by rest/throttling.py instead, in one place
+ACCOUNT_FORMS = {"login": "accounts.forms.SignInForm", "reauthenticate": "accounts.forms.ConfirmPasswordForm"}
+MFA_ADAPTER = "accounts.adapter.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondFactorForm",
+    "reauthenticate": "accounts.forms.SecondFactorAgainForm",
+    "activate_totp": "accounts.forms.ActivateAppForm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # browsers themselves allow it on this computer only
+MFA_TOTP_ISSUER = "CryptoPredict"
+MFA_TOTP_TOLERANCE = 1
+# Where confirming is mandatory, whoever is signed in has confirmed; elsewhere it must not keep anybody from it.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_RATE_LIMITS = False
+USERSESSIONS_TRACK_ACTIVITY = False
 
 # Database, broker and cache: local files, or PostgreSQL and Redis ---------------------------------
 
@@ -309,7 +361,10 @@ CELERY_BEAT_SCHEDULER = "cryptopredict.operations.beat:Scheduler"
 # The API ------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.api.authentication.ApiTokenAuthentication",
+        "rest_framework_simplejwt.authentication.JWTAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["cryptopredict.rest.renderers.OrjsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -324,12 +379,20 @@ REST_FRAMEWORK = {
         "anonymous": env_text("API_RATE_ANONYMOUS", "120/min"),
         "user": env_text("API_RATE_USER", "600/min"),
         "sign-in": env_text("API_RATE_SIGN_IN", "10/min"),
+        # Tries on one account from places it was never used from, all of them together.
+        "account": env_text("API_RATE_ACCOUNT", "30/hour"),
+        # Mails that anybody can make us send to one address.
+        "mail": env_text("API_RATE_MAIL", "6/hour"),
     },
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SIMPLE_JWT = {
-    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ALGORITHM": "HS256",
+    "ISSUER": "cryptopredict",
+    "AUDIENCE": "cryptopredict-api",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=10),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=14),
     "ROTATE_REFRESH_TOKENS": True,
     "BLACKLIST_AFTER_ROTATION": True,
@@ -348,6 +411,7 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ApiTokenStateEnum": ["active", "expired", "revoked"],
         "IntervalEnum": ["5m", "1h", "1d"],
         "CandleIntervalEnum": ["1h", "4h", "1d", "1w"],
         "TaskRunStateEnum": "cryptopredict.operations.models.TaskRun.State",
@@ -361,8 +425,12 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
 
 # Mail and logs --------------------------------------------------------------------------------------
 
-EMAIL_BACKEND = env_text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
-EMAIL_HOST = env_text("EMAIL_HOST", "localhost")
+# EMAIL_HOST stands above, with the accounts. Mails hold links that let people in: they go to files, not to the log.
+_mail_by = "smtp" if EMAIL_HOST else "filebased"
+EMAIL_BACKEND = env_text("EMAIL_BACKEND", f"django.core.mail.backends.{_mail_by}.EmailBackend")
+EMAIL_FILE_PATH = MARKET_DIR / "mail"
+if EMAIL_BACKEND.endswith(".filebased.EmailBackend"):
+    EMAIL_FILE_PATH.mkdir(mode=0o700, parents=True, exist_ok=True)
 EMAIL_PORT = env_int("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = env_text("EMAIL_HOST_PASSWORD")
@@ -373,7 +441,13 @@ DEFAULT_FROM_EMAIL = env_text("DEFAULT_FROM_EMAIL", "CryptoPredict <noreply@loca
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "()": "cryptopredict.operations.logs.MaskingFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env_text("LOG_LEVEL", "WARNING")},
     "loggers": {

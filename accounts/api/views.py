@@ -1,13 +1,17 @@
 """Sign-up, sign-in, tokens and one's own profile."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
+from allauth.account.adapter import get_adapter
+from django.http import HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, Throttled, ValidationError
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,26 +19,61 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 
-from accounts import services, tokens
+from accounts import addresses, own_data, services, tokens
 from accounts.api import serializers
 from accounts.models import User
 from cryptopredict.rest.errors import ApiProblem, FieldError, unavailable
+from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.query import StrictQueryMixin
 from cryptopredict.rest.schema import ErrorSerializer
-from cryptopredict.rest.throttling import AnonymousThrottle, SignInThrottle, UserThrottle
+from cryptopredict.rest.throttling import AnonymousThrottle, SignInThrottle
 
 REGISTERED = "Thank you. If this address had no account yet, it has one now: sign in with your password."
+MAILED = "If this address has an account, a mail with a link is on its way."
+UNCONFIRMED = OpenApiResponse(ErrorSerializer, description="The address waits to be confirmed.")
 REFUSED = OpenApiResponse(ErrorSerializer, description="The credentials or the token are not good.")
 
 
 @method_decorator([never_cache, sensitive_post_parameters()], name="dispatch")
 class AuthView(StrictQueryMixin, APIView):
-    """What the views here share: nobody may keep their answers."""
+    """What the views here share: nobody may keep their answers, and programs' API tokens are refused."""
+
+    takes_api_tokens = False
 
     def read(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
         serializer = serializer_class(data=self.request.data, context={"request": self.request})
         serializer.is_valid(raise_exception=True)
         return cast(dict[str, Any], serializer.validated_data)
+
+
+@contextmanager
+def refusals_as_problems() -> Iterator[None]:
+    """Turns what hinders a sign-in into the API's errors."""
+    try:
+        yield
+    except services.TooManyTries as problem:
+        raise Throttled(problem.wait_seconds) from None
+    except services.SignInUnavailable as problem:
+        raise unavailable(str(problem)) from None
+    except services.CodeRequired as problem:
+        raise AuthenticationFailed(str(problem), code="otp_required") from None
+    except services.CodeRefused as problem:
+        raise AuthenticationFailed(str(problem), code="otp_not_valid") from None
+    except services.NotConfirmed as problem:
+        raise ApiProblem("email_not_verified", str(problem), status.HTTP_403_FORBIDDEN) from None
+    except services.SignInRefused as problem:
+        raise AuthenticationFailed(str(problem)) from None
+
+
+def check_own_password(request: Request, field: str, password: str) -> None:
+    """Raises a fault of the field for a password that is not the user's; counted like a sign-in."""
+    with refusals_as_problems():
+        try:
+            email = cast(User, request.user).email
+            services.check_credentials(request=request._request, email=email, password=password)
+        except services.SignInRefused:
+            fault = ErrorDetail("This is not your password.", code="wrong_password")
+            raise ValidationError({field: [fault]}) from None
 
 
 class PublicAuthView(AuthView):
@@ -48,34 +87,30 @@ class PublicAuthView(AuthView):
 
 
 @extend_schema(tags=["auth"])
-class RegisterView(PublicAuthView):
+class RegisterView(IdempotentMixin, PublicAuthView):
     """Creates an account. The answer is the same whether or not the address has one."""
 
     throttle_classes = (AnonymousThrottle, SignInThrottle)
 
     @extend_schema(request=serializers.RegistrationSerializer, responses={202: serializers.MessageSerializer})
     def post(self, request: Request) -> Response:
-        services.register_user(**self.read(serializers.RegistrationSerializer))
+        data = self.read(serializers.RegistrationSerializer)
+        services.register_user(request=request._request, **data)
         return Response({"message": REGISTERED}, status=status.HTTP_202_ACCEPTED)
 
 
 @extend_schema(tags=["auth"])
 class TokenView(PublicAuthView):
-    """Signs in with address and password."""
+    """Signs in with address and password; where a second factor is set up, with a code as `otp` too."""
 
     @extend_schema(
-        request=serializers.CredentialsSerializer, responses={200: serializers.TokenPairSerializer, 401: REFUSED}
+        request=serializers.CredentialsSerializer,
+        responses={200: serializers.TokenPairSerializer, 401: REFUSED, 403: UNCONFIRMED},
     )
     def post(self, request: Request) -> Response:
         credentials = self.read(serializers.CredentialsSerializer)
-        try:
+        with refusals_as_problems():
             pair = services.obtain_tokens(request=request._request, **credentials)
-        except services.TooManyTries as problem:
-            raise Throttled(problem.wait_seconds) from None
-        except services.SignInUnavailable as problem:
-            raise unavailable(str(problem)) from None
-        except services.SignInRefused as problem:
-            raise AuthenticationFailed(str(problem)) from None
         return Response(pair._asdict())
 
 
@@ -137,16 +172,75 @@ class MeView(AuthView):
         serializer.save()
         return Response(serializer.data)
 
+    @extend_schema(request=serializers.OwnPasswordSerializer, responses={204: None})
+    def delete(self, request: Request) -> Response:
+        """Erases the account and all that belongs to it, after the password."""
+        check_own_password(request, "password", self.read(serializers.OwnPasswordSerializer)["password"])
+        services.delete_account(user=cast(User, request.user))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(tags=["auth"])
+class ExportView(AuthView):
+    """All that is kept about oneself, as one JSON file: the rows that deleting the account erases."""
+
+    @extend_schema(responses={200: serializers.OwnDataSerializer})
+    def get(self, request: Request) -> HttpResponse:
+        return own_data.file_response(cast(User, request.user))
+
 
 @extend_schema(tags=["auth"])
 class PasswordChangeView(AuthView):
-    """Changes the password; every session and refresh token ends, and a new pair is answered."""
-
-    throttle_classes = (UserThrottle, SignInThrottle)
+    """Changes the password; every session, refresh token and API token ends, and a new pair is answered."""
 
     @extend_schema(request=serializers.PasswordChangeSerializer, responses={200: serializers.TokenPairSerializer})
     def post(self, request: Request) -> Response:
         user = cast(User, request.user)
         passwords = self.read(serializers.PasswordChangeSerializer)
+        check_own_password(request, "old_password", passwords["old_password"])
         services.change_password(user=user, new_password=passwords["new_password"])
+        get_adapter(request._request).send_notification_mail("account/email/password_changed", user)
         return Response(tokens.issue_tokens(user)._asdict())
+
+
+@extend_schema(tags=["auth"])
+class PasswordResetView(PublicAuthView):
+    """Mails a link that sets a new password. The answer is the same for every address."""
+
+    throttle_classes = (AnonymousThrottle, SignInThrottle)
+
+    @extend_schema(request=serializers.AddressSerializer, responses={202: serializers.MessageSerializer})
+    def post(self, request: Request) -> Response:
+        email = self.read(serializers.AddressSerializer)["email"]
+        services.request_password_reset(request=request._request, email=email)
+        return Response({"message": MAILED}, status=status.HTTP_202_ACCEPTED)
+
+
+@extend_schema(tags=["auth"])
+class PasswordResetConfirmView(PublicAuthView):
+    """Sets a new password with the key of the mailed link, once within an hour; all that was signed in ends."""
+
+    throttle_classes = (AnonymousThrottle, SignInThrottle)
+
+    @extend_schema(request=serializers.NewPasswordSerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        data = self.read(serializers.NewPasswordSerializer)
+        try:
+            services.reset_password(request=request._request, **data)
+        except services.SignInRefused as problem:
+            raise ValidationError({"key": [ErrorDetail(str(problem), code="key_not_valid")]}) from None
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+@extend_schema(tags=["auth"])
+class EmailVerifyView(PublicAuthView):
+    """Confirms an address with the key of the mailed link, once within three days."""
+
+    throttle_classes = (AnonymousThrottle, SignInThrottle)
+
+    @extend_schema(request=serializers.KeySerializer, responses={204: None})
+    def post(self, request: Request) -> Response:
+        if not addresses.confirm_key(request=request._request, key=self.read(serializers.KeySerializer)["key"]):
+            text = "This link is not good any more, or the address belongs to another account."
+            raise ValidationError({"key": [ErrorDetail(text, code="key_not_valid")]})
+        return Response(status=status.HTTP_204_NO_CONTENT)

@@ -14,8 +14,15 @@ POLICY = (
 )
 
 
-class ContentSecurityPolicyMiddleware:
-    """Sends a Content-Security-Policy that allows no script but our own files."""
+# Features of the browser that no page uses; passkeys are for our own pages only.
+FEATURES = (
+    "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), "
+    "payment=(), usb=(), publickey-credentials-create=(self), publickey-credentials-get=(self)"
+)
+
+
+class SecurityHeadersMiddleware:
+    """Sends a Content-Security-Policy that allows no script but our own files, and a Permissions-Policy."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -23,6 +30,7 @@ class ContentSecurityPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.setdefault("Permissions-Policy", FEATURES)
         return response
 
 

@@ -8,6 +8,7 @@ import orjson
 from django.core.cache import caches
 from django.core.files import File
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.crypto import salted_hmac
 from rest_framework import status
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -83,10 +84,14 @@ class IdempotentMixin(APIView):
         key, kept = self._claimed
         self._claimed = None
         if isinstance(final, Response) and 200 <= final.status_code < 300:
-            final.add_post_render_callback(lambda rendered: keep(key, kept, rendered))
+            final.add_post_render_callback(lambda rendered: keep(key, kept, rendered, self.content_to_keep(rendered)))
         else:
             forget(key)
         return final
+
+    def content_to_keep(self, rendered: Response) -> bytes:
+        """What is sent when the key comes again; a view whose answer holds a secret keeps it out of the cache."""
+        return rendered.content
 
 
 def read_key(request: Request) -> str:
@@ -108,7 +113,8 @@ def fingerprint(request: Request) -> str:
     if request.query_params:
         said = [request.data, sorted(request.query_params.lists())]
     content = orjson.dumps(said, default=plain_or_digest, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    return hashlib.sha256(content).hexdigest()
+    # Keyed, for a body may hold a password, and a plain hash of that in the cache could be guessed at leisure.
+    return salted_hmac("cryptopredict.idempotency", content, algorithm="sha256").hexdigest()
 
 
 def plain_or_digest(value: Any) -> Any:
@@ -143,11 +149,11 @@ def replay(kept: Kept) -> HttpResponse:
     return response
 
 
-def keep(key: str, kept: Kept, rendered: Response) -> None:
+def keep(key: str, kept: Kept, rendered: Response, content: bytes) -> None:
     done: Kept = {
         **kept,
         "status": rendered.status_code,
-        "content": rendered.content,
+        "content": content,
         "content_type": rendered.headers.get("Content-Type", ""),
         "location": rendered.headers.get("Location", ""),
     }

@@ -47,6 +47,12 @@ IDEMPOTENCY_PARAMETER = OpenApiParameter(
 class AutoSchema(SpectacularAutoSchema):
     """drf-spectacular's, with the error answers added to each operation."""
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """The ways in, without the one for programs where only people who signed in are let in."""
+        ways: list[dict[str, Any]] = super().get_auth()
+        takes_api_tokens = getattr(self.view, "takes_api_tokens", True)
+        return [way for way in ways if takes_api_tokens or "apiToken" not in way]
+
     def get_override_parameters(self) -> list[Any]:
         parameters = list(super().get_override_parameters())
         if isinstance(self.view, StrictQueryMixin) and self.view.query_class().fields:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -26,8 +27,8 @@ PERIOD_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 ADDRESS_TRIES_FACTOR = 3  # sign-ins from one address to any accounts, as a multiple of those to one account
 
 
-def client_address(request: HttpRequest | Request) -> str:
-    """Who asks: REMOTE_ADDR, or what the first of TRUSTED_PROXIES saw; an IPv6 client counts by its /64."""
+def remote_address(request: HttpRequest | Request) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Who asks: REMOTE_ADDR, or what the first of TRUSTED_PROXIES saw."""
     address = str(request.META.get("REMOTE_ADDR", ""))
     forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
     proxies = settings.TRUSTED_PROXIES
@@ -36,12 +37,16 @@ def client_address(request: HttpRequest | Request) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
+def client_address(request: HttpRequest | Request) -> str:
+    """The name that a client's calls are counted under; an IPv6 client counts by its /64."""
+    parsed = remote_address(request)
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    return str(parsed or "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +158,30 @@ def count_registration(request: HttpRequest | Request, *, now: float | None = No
     return use("sign-in", f"registration:{client_address(request)}", now=moment)
 
 
-def use_sign_in(request: HttpRequest | Request, email: str, *, now: float | None = None) -> Allowance:
+def use_sign_in(
+    request: HttpRequest | Request, account: str, *, is_known: bool = False, now: float | None = None
+) -> Allowance:
     """Counts one try to sign in, for pages, admin and API alike; to be called before a password is hashed.
 
-    Tries are counted by address and account together, so that nobody locks a victim out from elsewhere, and
-    by address alone. Raises one of `shared.CACHE_ERRORS` when the cache is down: the caller must refuse then.
+    Tries are counted by address alone, by address and account together, and by account from all places that it
+    was never used from; a place that is known to the account is not shut out by what others try elsewhere.
+    Raises one of `shared.CACHE_ERRORS` when the cache is down: the caller must refuse then.
     """
     moment = time.time() if now is None else now
-    address = client_address(request)
-    by_address = use("sign-in", address, now=moment, factor=ADDRESS_TRIES_FACTOR)
-    if not by_address.is_allowed:
-        return by_address
-    by_account = use("sign-in", f"{address}:{email.strip().lower()}", now=moment)
-    return min(by_account, by_address, key=lambda allowance: (allowance.is_allowed, allowance.remaining))
+    address, name = client_address(request), digest(account)
+    found = [use("sign-in", address, now=moment, factor=ADDRESS_TRIES_FACTOR)]
+    if found[-1].is_allowed:
+        found.append(use("sign-in", f"{address}:{name}", now=moment))
+    if found[-1].is_allowed and not is_known:
+        found.append(use("account", name, now=moment))
+    return min(found, key=lambda allowance: (allowance.is_allowed, allowance.remaining))
+
+
+def use_mail(recipient: str) -> Allowance:
+    """Counts one mail that anybody can make the site send to this address."""
+    return use("mail", digest(recipient), now=time.time())
+
+
+def digest(name: str) -> str:
+    """A short name of an account for the cache, which then knows no addresses."""
+    return sha256(name.strip().lower().encode()).hexdigest()[:32]

@@ -19,7 +19,16 @@ def _remove_folder() -> None:
 atexit.register(_remove_folder)
 
 # What a developer has in the shell must not decide what a test sees.
-for _name in ("COINGECKO_API_KEY", "COINGECKO_BASE_URL", "DEBUG", "HTTPS", "MODELS_DIR", "SECRET_KEY"):
+for _name in (
+    "COINGECKO_API_KEY",
+    "COINGECKO_BASE_URL",
+    "DEBUG",
+    "HTTPS",
+    "MODELS_DIR",
+    "SECRET_KEY",
+    "JWT_SIGNING_KEY",
+    "EMAIL_HOST",
+):
     os.environ.pop(_name, None)
 os.environ["MARKET"] = "sample"
 os.environ["VAR_DIR"] = str(_folder)
@@ -39,6 +48,7 @@ STORAGES = {
 }
 (_folder / "static").mkdir()  # where collectstatic would have put its files
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+MAIL_IN_BACKGROUND = False
 if not os.environ.get("DATABASE_URL"):
     # A file, not memory: several threads of one test then see what SQLite's locks do in real life.
     DATABASES["default"]["TEST"] = {"NAME": _folder / "test.sqlite3"}

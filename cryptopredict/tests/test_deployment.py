@@ -71,7 +71,7 @@ class TestCompose:
 
     def test_it_takes_every_secret_from_the_environment_and_refuses_to_start_without(self) -> None:
         for line in text("docker-compose.yml").splitlines():
-            if re.search(r"^\s*(SECRET_KEY|POSTGRES_PASSWORD|COINGECKO_API_KEY):", line):
+            if re.search(r"^\s*(SECRET_KEY|JWT_SIGNING_KEY|POSTGRES_PASSWORD|COINGECKO_API_KEY):", line):
                 assert re.search(r'"\$\{\w+:\?', line), line
         assert re.search(r"://cryptopredict:\$\{POSTGRES_PASSWORD:\?", text("docker-compose.yml"))
 
@@ -100,7 +100,7 @@ class TestEnvironment:
 
     def test_it_sets_nothing_and_holds_no_secret(self) -> None:
         assert [line for line in text(".env.example").splitlines() if line and not line.startswith("#")] == []
-        for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "COINGECKO_API_KEY", "EMAIL_HOST_PASSWORD"):
+        for name in ("SECRET_KEY", "JWT_SIGNING_KEY", "POSTGRES_PASSWORD", "COINGECKO_API_KEY", "EMAIL_HOST_PASSWORD"):
             assert f"\n#{name}=\n" in text(".env.example")
 
 

@@ -37,7 +37,7 @@ def test_it_tells_private_operations_from_public_ones(document: dict[str, Any]) 
     paths = document["paths"]
     assert "403" in paths["/api/v1/private/"]["get"]["responses"]
     assert "403" not in paths["/api/v1/ranges/"]["get"]["responses"]
-    assert paths["/api/v1/private/"]["get"]["security"] == [{"jwtAuth": []}]
+    assert paths["/api/v1/private/"]["get"]["security"] == [{"apiToken": []}, {"jwtAuth": []}]
 
 
 def test_it_lists_a_views_query_and_no_more(document: dict[str, Any]) -> None:

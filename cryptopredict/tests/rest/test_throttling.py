@@ -20,7 +20,7 @@ NOW = 1_800_000_000.0  # the first second of a minute
 
 @pytest.fixture(autouse=True)
 def rates(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = {"anonymous": "3/min", "user": "5/min", "sign-in": "2/min"}
+    rates = {"anonymous": "3/min", "user": "5/min", "sign-in": "2/min", "account": "4/hour"}
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
     set_clock(monkeypatch, NOW)
 
