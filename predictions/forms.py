@@ -11,7 +11,6 @@ from predictions import registry
 from predictions.forecasting.quantiles import HORIZONS
 from predictions.models import TrainedModel
 
-
 Step = Callable[..., TrainedModel]
 
 

@@ -269,11 +269,7 @@ class Prediction(models.Model):
             models.Index(fields=["horizon_days", "cutoff_at"], name="prediction_horizon"),
             models.Index(fields=["coin", "-sequence"], name="prediction_coin_ledger"),
             models.Index(fields=["model", "-sequence"], name="prediction_model_ledger"),
-            models.Index(
-                fields=["scored_at"],
-                name="prediction_evidence",
-                condition=Q(state="scored", counts_as_evidence=True),
-            ),
+            models.Index(fields=["state", "scored_at"], name="prediction_settled"),
         )
         constraints = (
             models.UniqueConstraint(fields=["coin", "model", "cutoff_at", "horizon_hours"], name="forecast_once"),

@@ -57,6 +57,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
     def daily(self) -> Self:
         return self.filter(frequency="1d")
 
+    def with_model(self) -> Self:
+        """With the model that made each, but without its long figures."""
+        return self.select_related("model").defer("model__metrics", "model__reference")
+
     def evidence_of(self, model: "TrainedModel | int") -> Self:
         """One model's scored forecasts that were written in time, those of its time in shadow among them."""
         return self.scored().filter(counts_as_evidence=True, model=model)

@@ -176,7 +176,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='prediction',
-            index=models.Index(condition=models.Q(('counts_as_evidence', True), ('state', 'scored')), fields=['scored_at'], name='prediction_evidence'),
+            index=models.Index(fields=['state', 'scored_at'], name='prediction_settled'),
         ),
         migrations.RunPython(fill_new_columns, migrations.RunPython.noop),
         migrations.AddConstraint(
