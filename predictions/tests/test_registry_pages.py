@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from django.test import Client
+from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
-from predictions import registry
+from markets.models import Cryptocurrency
+from predictions import registry, training
 from predictions.models import ModelAlarm, TrainedModel
-from predictions.tests.conftest import copy_of
+from predictions.tests.conftest import MIDNIGHT, copy_of
 from predictions.tests.ledger import make_coin, make_ledger, make_model
 
 if TYPE_CHECKING:
@@ -184,10 +186,18 @@ def test_it_shows_retired_models_and_coverage_by_month() -> None:
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_it_takes_a_challenger_from_the_shadow_to_the_top_and_back(
-    browser: "Browser", live_server: LiveServer, serving: TrainedModel, tmp_path: Path
+def test_it_takes_a_trained_challenger_from_the_shadow_to_the_top_and_back(
+    browser: "Browser",
+    live_server: LiveServer,
+    serving: TrainedModel,
+    long_history: list[Cryptocurrency],
+    settings: Settings,
+    tmp_path: Path,
 ) -> None:
-    challenger = copy_of(serving, tmp_path, "challenger")
+    settings.MODELS_DIR = tmp_path / "models"
+    challenger = training.train_model(cutoff_on=MIDNIGHT.date())
+    TrainedModel.objects.filter(pk=challenger.pk).update(state="candidate", version="challenger")
+    TrainedModel.objects.filter(pk=serving.pk).update(state="serving")
     User.objects.create_user("staff@example.com", PASSWORD, is_staff=True)
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
