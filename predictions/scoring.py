@@ -11,7 +11,7 @@ from markets.models import Interval, PriceData
 from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
 from predictions.ledger import outcome_hash
-from predictions.models import Prediction
+from predictions.models import Frequency, Prediction
 
 VOID_AFTER = timedelta(days=7)
 SCORES = (
@@ -51,10 +51,8 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
                 break
             after = due[-1].sequence
             actuals = _actual_prices(due)
-            settled = [
-                (one, actuals[one.coin_id, one.target_at]) for one in due if (one.coin_id, one.target_at) in actuals
-            ]
-            missing = [one for one in due if (one.coin_id, one.target_at) not in actuals]
+            settled = [(one, actuals[one.pk]) for one in due if one.pk in actuals]
+            missing = [one for one in due if one.pk not in actuals]
             lost = [one for one in missing if now - one.target_at > VOID_AFTER]
             for prediction, actual in settled:
                 score(prediction, actual, now)
@@ -69,15 +67,22 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
     return Scoring(scored, voided, waiting)
 
 
-def _actual_prices(due: list[Prediction]) -> dict[tuple[int, datetime], float]:
-    """The price at 00:00 UTC of each target day: the close of the day before it."""
-    day = timedelta(days=1)
-    rows = PriceData.objects.filter(
-        coin_id__in={one.coin_id for one in due},
-        interval=Interval.DAY,
-        at__in={one.target_at - day for one in due},
-    )
-    return {(coin, at + day): close for coin, at, close in rows.values_list("coin_id", "at", "close")}
+def _actual_prices(due: list[Prediction]) -> dict[int, float]:
+    """By primary key, the price at each target: the close of the day, or of the hour, that ended there."""
+    found: dict[int, float] = {}
+    for frequency, interval, length in (
+        (Frequency.DAY, Interval.DAY, timedelta(days=1)),
+        (Frequency.HOUR, Interval.HOUR, timedelta(hours=1)),
+    ):
+        asked = [one for one in due if one.frequency == frequency]
+        rows = PriceData.objects.filter(
+            coin_id__in={one.coin_id for one in asked},
+            interval=interval,
+            at__in={one.target_at - length for one in asked},
+        )
+        closes = {(coin, at + length): close for coin, at, close in rows.values_list("coin_id", "at", "close")}
+        found |= {one.pk: closes[one.coin_id, one.target_at] for one in asked if (one.coin_id, one.target_at) in closes}
+    return found
 
 
 def score(prediction: Prediction, actual_price: float, now: datetime) -> None:

@@ -104,6 +104,10 @@ class Migration(migrations.Migration):
         ),
         migrations.RemoveConstraint(
             model_name='trainedmodel',
+            name='one_model_serves',
+        ),
+        migrations.RemoveConstraint(
+            model_name='trainedmodel',
             name='usable_model_has_artefact',
         ),
         migrations.AddField(
@@ -140,6 +144,11 @@ class Migration(migrations.Migration):
             model_name='trainedmodel',
             name='code_revision',
             field=models.CharField(blank=True, help_text='Of the code that trained it.', max_length=64),
+        ),
+        migrations.AddField(
+            model_name='trainedmodel',
+            name='frequency',
+            field=models.CharField(choices=[('1d', 'Daily'), ('1h', 'Hourly')], db_default='1d', default='1d', max_length=2),
         ),
         migrations.AddField(
             model_name='trainedmodel',
@@ -190,6 +199,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='prediction',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'open'), _negated=True), models.Q(('actual_price__isnull', True), ('crps__isnull', True)), _connector='OR'), name='open_has_no_outcome'),
+        ),
+        migrations.AddConstraint(
+            model_name='trainedmodel',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'serving')), fields=('frequency',), name='one_model_serves'),
         ),
         migrations.AddConstraint(
             model_name='trainedmodel',
