@@ -258,7 +258,7 @@ def coverage_figure(months: Sequence[MonthRecord]) -> Figure | None:
     """The share of outcomes inside both bands by month; None before there are two months to compare."""
     if len(months) < 2:
         return None
-    x = [one.month.isoformat() for one in months]
+    x = [f"{one.month:%b %Y}" for one in months]
     traces: list[dict[str, Any]] = []
     for name, values, nominal, colour in (
         ("80% band", [one.coverage_80 for one in months], 0.8, "var(--chart-median)"),
@@ -275,7 +275,7 @@ def coverage_figure(months: Sequence[MonthRecord]) -> Figure | None:
              "marker": {"size": 7, "color": colour}, "hovertemplate": f"{name}: %{{y:.1%}}<extra></extra>"}
         )  # fmt: skip
     layout = base_layout() | {
-        "xaxis": {"type": "date", "showgrid": False, "nticks": 8, "tickformat": "%b %Y", "tickangle": 0},
+        "xaxis": {"type": "category", "showgrid": False, "nticks": 6, "tickangle": 0},
         "yaxis": {"tickformat": ".0%", "title": {"text": "Inside the band"}, "zeroline": False, "rangemode": "normal"},
         "margin": {"l": 64, "r": 16, "t": 8, "b": 44},
     }

@@ -74,7 +74,7 @@ def forecast_now(*, coin: Cryptocurrency, now: datetime | None = None) -> tuple[
     if isinstance(answer, str):
         raise NotForecastable(answer)
     rows = Prediction.objects.filter(coin=coin, model=serving.model, cutoff_at=midnight(sheet.cutoff_on))
-    rows = rows.select_related("model").order_by("horizon_days")
+    rows = rows.with_model().order_by("horizon_days")
     if found := list(rows):
         return found, False
     written = freeze([answer], Round(serving.model, now, sheet.cutoff_on, {coin.coingecko_id: coin}))

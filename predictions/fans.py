@@ -149,7 +149,7 @@ class Fan:
 
 def forecast_for(coin: Cryptocurrency, *, now: datetime | None = None) -> Fan | NoForecast:
     """The coin's newest fan, or why there is none."""
-    predictions = list(Prediction.objects.latest_fan(coin).select_related("model"))
+    predictions = list(Prediction.objects.latest_fan(coin).with_model())
     if not predictions:
         return _why_none(coin)
     return fan_from(coin, predictions, now=now or timezone.now())

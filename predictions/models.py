@@ -12,11 +12,18 @@ from markets.models import Cryptocurrency
 from predictions.querysets import ModelAlarmQuerySet, PredictionQuerySet, TrainedModelQuerySet
 
 
+class Frequency(models.TextChoices):
+    """Of the prices that a forecast is made from, and so the unit of its horizons."""
+
+    DAY = "1d", "Daily"
+    HOUR = "1h", "Hourly"
+
+
 class TrainedModel(models.Model):
     """One version of the LSTM: where it came from, how it did, and whether it serves.
 
-    The one that serves is the champion; a shadow is a challenger whose forecasts are frozen beside the champion's
-    and never published as the headline.
+    The one that serves is the champion of its frequency; a shadow is a challenger whose forecasts are frozen beside
+    the champion's and never published as the headline.
     """
 
     class State(models.TextChoices):
@@ -34,6 +41,9 @@ class TrainedModel(models.Model):
     version = models.CharField(max_length=60, unique=True)
     state = models.CharField(max_length=10, choices=State.choices)
     origin = models.CharField(max_length=10, choices=Origin.choices)
+    frequency = models.CharField(
+        max_length=2, choices=Frequency.choices, default=Frequency.DAY, db_default=Frequency.DAY
+    )
     created_at = models.DateTimeField(default=timezone.now)
     trained_at = models.DateTimeField(null=True, blank=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
@@ -59,7 +69,7 @@ class TrainedModel(models.Model):
     class Meta:
         ordering = ("-created_at", "-id")
         constraints = (
-            models.UniqueConstraint(fields=["state"], condition=Q(state="serving"), name="one_model_serves"),
+            models.UniqueConstraint(fields=["frequency"], condition=Q(state="serving"), name="one_model_serves"),
             models.CheckConstraint(
                 condition=~Q(state__in=["candidate", "shadow", "serving", "retired"])
                 | (~Q(folder="") & ~Q(manifest_sha256="") & Q(cutoff_on__isnull=False)),
@@ -196,10 +206,6 @@ class Prediction(models.Model):
         SCORED = "scored", "Scored"
         VOID = "void", "Void"
 
-    class Frequency(models.TextChoices):
-        DAY = "1d", "Daily"
-        HOUR = "1h", "Hourly"
-
     class Headline(models.TextChoices):
         MODEL = "model", "LSTM"
         BASELINE = "fhs", "FHS random walk"
@@ -207,9 +213,8 @@ class Prediction(models.Model):
     FROZEN = (
         "sequence", "coin_id", "model_id", "frequency", "horizon_days", "horizon_hours", "cutoff_at", "target_at",
         "issued_at", "base_price", "headline", "multiplier_80", "multiplier_95", "quantiles", "model_quantiles",
-        "fhs_quantiles", "ewma_quantiles",
-        "label", "counts_as_evidence", "is_sample", "is_shadow", "hash_version", "inputs_sha256", "previous_hash",
-        "row_hash",
+        "fhs_quantiles", "ewma_quantiles", "label", "counts_as_evidence", "is_sample", "is_shadow", "hash_version",
+        "inputs_sha256", "previous_hash", "row_hash",
     )  # fmt: skip
     OUTCOME = (
         "state", "void_reason", "actual_price", "scored_at", "crps", "crps_model", "crps_fhs", "crps_ewma",
@@ -269,11 +274,7 @@ class Prediction(models.Model):
             models.Index(fields=["horizon_days", "cutoff_at"], name="prediction_horizon"),
             models.Index(fields=["coin", "-sequence"], name="prediction_coin_ledger"),
             models.Index(fields=["model", "-sequence"], name="prediction_model_ledger"),
-            models.Index(
-                fields=["scored_at"],
-                name="prediction_evidence",
-                condition=Q(state="scored", counts_as_evidence=True),
-            ),
+            models.Index(fields=["state", "scored_at"], name="prediction_settled"),
         )
         constraints = (
             models.UniqueConstraint(fields=["coin", "model", "cutoff_at", "horizon_hours"], name="forecast_once"),
@@ -308,11 +309,11 @@ class Prediction(models.Model):
     @property
     def horizon_name(self) -> str:
         """7d, or 6h for one from hourly prices."""
-        return f"{self.horizon_days}d" if self.frequency == self.Frequency.DAY else f"{self.horizon_hours}h"
+        return f"{self.horizon_days}d" if self.frequency == Frequency.DAY else f"{self.horizon_hours}h"
 
     def set_horizon(self) -> None:
         """A daily forecast's horizon in hours follows from its days."""
-        if self.frequency == self.Frequency.DAY:
+        if self.frequency == Frequency.DAY:
             self.horizon_hours = 24 * self.horizon_days
 
     def save(self, *args: object, **kwargs: object) -> None:

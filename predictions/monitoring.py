@@ -19,6 +19,7 @@ from predictions.forecasting.series import Panel
 from predictions.history import TRAINING_DAYS, NoHistory, read_panel
 from predictions.models import ModelAlarm, Prediction, TrainedModel
 from predictions.record import FHS_NAME, cached, evidence_by_horizon, evidence_of_model
+from predictions.words import count, skill_text
 
 # Ninety ordinary days against the one to three years before them have a mean index of 0.2 (median), 0.9 (95 %) and
 # 1.2 at most over ten years of 267 coins: the textbook's 0.25 would stop a healthy model every other month.
@@ -147,12 +148,18 @@ def _record_alarms() -> Found:
     found: Found = {}
     for h, live in evidence_by_horizon().items():
         if live.label == Label.WORSE_THAN_BASELINE and live.skill is not None:
-            message = f"At {h} days its live forecasts do worse than {FHS_NAME}: skill {live.skill:+.2%}."
+            message = (
+                f"At {count(h, 'day')} its live forecasts do worse than {FHS_NAME}: skill {skill_text(live)} over "
+                f"{count(live.n_dates, 'date')}."
+            )
             found[ModelAlarm.Kind.WORSE, h] = (message, False)
     for h, is_off in coverage_by_horizon().items():
         if any(is_off):
             bands = " and ".join(band for band, off in zip(("80%", "95%"), is_off, strict=True) if off)
-            found[ModelAlarm.Kind.COVERAGE, h] = (f"At {h} days the {bands} band holds the wrong share.", False)
+            found[ModelAlarm.Kind.COVERAGE, h] = (
+                f"At {count(h, 'day')} the published {bands} band holds the wrong share of outcomes.",
+                False,
+            )
     return found
 
 

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class TrainedModelQuerySet(models.QuerySet["TrainedModel"]):
-    def serving(self) -> "TrainedModel | None":
-        """The one model whose forecasts are published, if there is one."""
-        return self.filter(state="serving").first()
+    def serving(self, frequency: str = "1d") -> "TrainedModel | None":
+        """The one model of a frequency whose forecasts are published, if there is one."""
+        return self.filter(state="serving", frequency=frequency).first()
 
     def usable(self) -> Self:
         return self.filter(state__in=["candidate", "shadow", "serving", "retired"])
 
-    def shadows(self) -> Self:
-        """Challengers that run beside the champion, the longest running first."""
-        return self.filter(state="shadow").order_by("promoted_at", "pk")
+    def shadows(self, frequency: str = "1d") -> Self:
+        """Challengers that run beside the champion of a frequency, the longest running first."""
+        return self.filter(state="shadow", frequency=frequency).order_by("promoted_at", "pk")
 
 
 class ModelAlarmQuerySet(models.QuerySet["ModelAlarm"]):
@@ -56,6 +56,10 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     def daily(self) -> Self:
         return self.filter(frequency="1d")
+
+    def with_model(self) -> Self:
+        """With the model that made each, but without its long figures."""
+        return self.select_related("model").defer("model__metrics", "model__reference")
 
     def evidence_of(self, model: "TrainedModel | int") -> Self:
         """One model's scored forecasts that were written in time, those of its time in shadow among them."""

@@ -129,8 +129,8 @@ def evidence_of_model(model_pk: int) -> dict[int, Evidence]:
 
 def cached(name: str, make: Callable[[], T]) -> T:
     """What `make` answers, kept until another forecast is scored."""
-    settled = Prediction.objects.scored().filter(counts_as_evidence=True)
-    newest = settled.aggregate(at=Max("scored_at"), n=Count("id"))
+    # Answered from an index alone: no row of the ledger is read.
+    newest = Prediction.objects.scored().aggregate(at=Max("scored_at"), n=Count("*"))
     key = f"record:{name}:{newest['n']}:{newest['at'].timestamp() if newest['at'] else 0}"
     found: T | None = shared.recall(key)
     if found is None:
@@ -289,7 +289,7 @@ def _model_records(chosen: Selection, horizon_days: int) -> list[ModelRecord]:
 
 def worst_misses(settled: QuerySet[Prediction]) -> QuerySet[Prediction]:
     """The forecasts whose published band did worst, by CRPS of the log-return."""
-    return settled.select_related("coin", "model").filter(is_hit_95=False).order_by("-crps")[:WORST_SHOWN]
+    return settled.select_related("coin").filter(is_hit_95=False).order_by("-crps")[:WORST_SHOWN]
 
 
 def headline_for(horizon_days: int, live: Evidence, model: TrainedModel, *, is_stopped: bool = False) -> str:

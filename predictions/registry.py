@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from predictions.artefacts import open_checked
 from predictions.forecasting.artifact import ArtifactError
-from predictions.models import ModelEvent, TrainedModel
+from predictions.models import Frequency, ModelEvent, TrainedModel
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -88,7 +88,7 @@ def promote(*, model: TrainedModel, reason: str, by: "User | None" = None) -> Tr
     one wins, the others raise OvertakenPromotion.
     """
     _need_reason(reason)
-    before = TrainedModel.objects.serving()
+    before = TrainedModel.objects.serving(model.frequency)
     if model.state not in {State.CANDIDATE, State.SHADOW, State.RETIRED}:
         raise PromotionRefused(f"A model that is {model.get_state_display().lower()} cannot be promoted.")
     _check_files(model, by)
@@ -102,7 +102,7 @@ def rollback(*, reason: str, by: "User | None" = None, model: TrainedModel | Non
     taken. Raises PromotionRefused, ArtifactError; then nothing was changed.
     """
     _need_reason(reason)
-    before = TrainedModel.objects.serving()
+    before = TrainedModel.objects.serving(model.frequency if model else Frequency.DAY)
     if before is None or (model is not None and model.pk != before.pk):
         raise PromotionRefused("Only the champion can be rolled back.")
     problem: ArtifactError | None = None
@@ -119,8 +119,9 @@ def rollback(*, reason: str, by: "User | None" = None, model: TrainedModel | Non
 def former_champions(champion: TrainedModel) -> list[TrainedModel]:
     """Retired models that were champions, the latest first; one that was rolled back comes after all others."""
     events = ModelEvent.objects.filter(kind__in=[Kind.PROMOTED, Kind.RESTORED, Kind.ROLLED_BACK])
+    events = events.exclude(model=champion).filter(model__state=State.RETIRED, model__frequency=champion.frequency)
     latest: dict[int, ModelEvent] = {}
-    for event in events.exclude(model=champion).filter(model__state=State.RETIRED).select_related("model"):
+    for event in events.select_related("model"):
         latest.setdefault(event.model_id, event)
     order = sorted(latest.values(), key=lambda event: (event.kind == Kind.ROLLED_BACK, -event.at.timestamp()))
     return [event.model for event in order]
@@ -139,7 +140,7 @@ def shadow(*, model: TrainedModel, reason: str, by: "User | None" = None) -> Tra
     now = timezone.now()
     with transaction.atomic():
         _lock()
-        running = list(TrainedModel.objects.shadows())
+        running = list(TrainedModel.objects.shadows(model.frequency))
         for old in [one for one in running if one.promoted_at and now - one.promoted_at > timedelta(days=SHADOW_DAYS)]:
             _retire(old, "It has had its time in shadow.", by)
             running.remove(old)
@@ -166,7 +167,7 @@ def _crown(
 ) -> TrainedModel:
     with transaction.atomic():
         _lock()
-        champion = TrainedModel.objects.serving()
+        champion = TrainedModel.objects.serving(model.frequency)
         found = TrainedModel.objects.get(pk=model.pk)
         if champion != instead_of or found.state != model.state:
             raise OvertakenPromotion("Another model became the champion meanwhile. Look again before you promote.")

@@ -4,18 +4,20 @@ from typing import TYPE_CHECKING, cast
 
 from django.contrib import messages
 from django.contrib.admin.views.decorators import staff_member_required
+from django.db import transaction
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from cryptopredict.rest import staff
 from predictions import monitoring, record
 from predictions.forecasting.artifact import ArtifactError
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM
 from predictions.forms import StepForm
 from predictions.models import ModelAlarm, TrainedModel
-from predictions.registry import PromotionRefused
+from predictions.registry import PromotionRefused, former_champions
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -67,13 +69,19 @@ def model(request: HttpRequest, version: str) -> HttpResponse:
     return render(request, "predictions/model.html", context)
 
 
+def steps_of(model: TrainedModel) -> list[str]:
+    """What may be done with a model now; the first champion has none before it to go back to."""
+    steps = STEPS_OF.get(State(model.state), [])
+    return [step for step in steps if step != "rollback" or former_champions(model)]
+
+
 @never_cache
 @staff_member_required(login_url="sign-in")
 @require_safe
 def registry_page(request: HttpRequest) -> HttpResponse:
     """For staff: every model with the steps it may take, what is watched, and the alarms."""
     rows = [
-        (one, [(step, StepForm.STEPS[step][0]) for step in STEPS_OF.get(State(one.state), [])])
+        (one, [(step, StepForm.STEPS[step][0]) for step in steps_of(one)])
         for one in TrainedModel.objects.defer("reference")[:MODELS_SHOWN]
     ]
     watched = monitoring.monitor()
@@ -98,7 +106,7 @@ def registry_step(request: HttpRequest, version: str) -> HttpResponse:
         return render(request, "404.html", {"problem": problem}, status=404)
     form = StepForm(request.POST) if request.method == "POST" else StepForm(initial={"step": request.GET.get("step")})
     step = form["step"].value()
-    if step not in STEPS_OF.get(State(found.state), []):
+    if step not in steps_of(found):
         messages.error(request, f"{found} is {found.get_state_display().lower()}; it cannot take that step.")
         return redirect("ops-models")
     is_asked = form.is_bound and form.is_valid()
@@ -119,7 +127,10 @@ def registry_step(request: HttpRequest, version: str) -> HttpResponse:
 def _take(request: HttpRequest, model: TrainedModel, form: StepForm) -> None:
     label, act = StepForm.STEPS[form.cleaned_data["step"]]
     try:
-        act(model=model, reason=form.cleaned_data["reason"], by=cast("User", request.user))
+        with transaction.atomic():
+            act(model=model, reason=form.cleaned_data["reason"], by=cast("User", request.user))
+            action = f"model.{form.cleaned_data['step']}"
+            staff.record(request, action, model.version, reason=form.cleaned_data["reason"])
     except (PromotionRefused, ArtifactError) as error:
         messages.error(request, f"{model}: nothing was changed. {error}")
         return

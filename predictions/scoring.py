@@ -8,11 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from markets.models import Interval, PriceData
-from markets.querysets import PriceDataQuerySet
 from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
 from predictions.ledger import outcome_hash
-from predictions.models import Prediction
+from predictions.models import Frequency, Prediction
 
 VOID_AFTER = timedelta(days=7)
 SCORES = (
@@ -55,17 +54,14 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
                 break
             after = due[-1].sequence
             actuals = _actual_prices(due)
-            settled = [
-                (one, actuals[one.coin_id, one.target_at]) for one in due if (one.coin_id, one.target_at) in actuals
-            ]
-            missing = [one for one in due if (one.coin_id, one.target_at) not in actuals]
+            settled = [(one, actuals[one.pk]) for one in due if one.pk in actuals]
+            missing = [one for one in due if one.pk not in actuals]
             lost = [one for one in missing if now - one.target_at > VOID_AFTER]
             for prediction, actual in settled:
                 score(prediction, actual, now)
             quarantined = _quarantined(lost)
             for prediction in lost:
-                is_quarantined = (prediction.coin_id, prediction.target_at) in quarantined
-                void(prediction, ONLY_QUARANTINED if is_quarantined else NEVER_OBSERVED)
+                void(prediction, ONLY_QUARANTINED if prediction.pk in quarantined else NEVER_OBSERVED)
             _store(settled=[one for one, _ in settled], void=lost)
             scored, voided, waiting = (
                 scored + len(settled),
@@ -75,26 +71,31 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
     return Scoring(scored, voided, waiting)
 
 
-def _actual_prices(due: list[Prediction]) -> dict[tuple[int, datetime], float]:
-    """The sound price at 00:00 UTC of each target day: the close of the day before it."""
-    rows = _target_rows(due).sound().values_list("coin_id", "at", "close")
-    return {(coin, at + DAY): close for coin, at, close in rows}
+def _actual_prices(due: list[Prediction]) -> dict[int, float]:
+    """By primary key, the sound price at each target: the close of the day, or of the hour, that ended there."""
+    return _closes_at_targets(due, is_quarantined=False)
 
 
-def _quarantined(lost: list[Prediction]) -> set[tuple[int, datetime]]:
-    """Coin and target of each price that was observed and is in quarantine."""
-    if not lost:
-        return set()
-    rows = _target_rows(lost).filter(is_quarantined=True).values_list("coin_id", "at")
-    return {(coin, at + DAY) for coin, at in rows}
+def _quarantined(lost: list[Prediction]) -> set[int]:
+    """The primary keys of those whose price was observed and is in quarantine."""
+    return set(_closes_at_targets(lost, is_quarantined=True))
 
 
-def _target_rows(predictions: list[Prediction]) -> PriceDataQuerySet:
-    return PriceData.objects.filter(
-        coin_id__in={one.coin_id for one in predictions},
-        interval=Interval.DAY,
-        at__in={one.target_at - DAY for one in predictions},
-    )
+def _closes_at_targets(predictions: list[Prediction], *, is_quarantined: bool) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for frequency, interval in ((Frequency.DAY, Interval.DAY), (Frequency.HOUR, Interval.HOUR)):
+        asked = [one for one in predictions if one.frequency == frequency]
+        if not asked:
+            continue
+        rows = PriceData.objects.filter(
+            coin_id__in={one.coin_id for one in asked},
+            interval=interval,
+            at__in={one.target_at - interval.length for one in asked},
+            is_quarantined=is_quarantined,
+        )
+        closes = {(coin, at + interval.length): close for coin, at, close in rows.values_list("coin_id", "at", "close")}
+        found |= {one.pk: closes[one.coin_id, one.target_at] for one in asked if (one.coin_id, one.target_at) in closes}
+    return found
 
 
 def score(prediction: Prediction, actual_price: float, now: datetime) -> None:

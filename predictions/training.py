@@ -91,11 +91,15 @@ def _advance(model: TrainedModel, done: int) -> None:
 
 
 def _weights_to_start_from() -> Path | None:
-    serving = TrainedModel.objects.serving()
-    if serving is not None:
-        artifact.read_artifact(Path(serving.folder), expected_sha256=serving.manifest_sha256)
-        return Path(serving.folder)
-    return None
+    """The champion's, if there is one whose files are good: a damaged one must not stop its own replacement."""
+    champion = TrainedModel.objects.serving()
+    if champion is None:
+        return None
+    try:
+        artifact.read_artifact(Path(champion.folder), expected_sha256=champion.manifest_sha256)
+    except artifact.ArtifactError:
+        return None
+    return Path(champion.folder)
 
 
 def validate(panel: Panel, *, seed: int, initial: Path | None = None) -> dict[str, Any]:

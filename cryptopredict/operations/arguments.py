@@ -23,6 +23,7 @@ RUNNABLE = frozenset(
         "markets.sync_specific_cryptocurrency",
         "operations.tidy_task_runs",
         "predictions.issue_forecasts",
+        "predictions.run_backtest",
         "predictions.score_due_forecasts",
         "predictions.train_model",
     }

@@ -7,6 +7,7 @@ with the first request that needs it.
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from rest_framework import serializers
 from rest_framework.permissions import IsAdminUser
@@ -19,8 +20,10 @@ from cryptopredict.rest.query import StrictQueryMixin
 class StaffServices(Protocol):
     """The operations' side of it."""
 
-    def record(self, request: Request, action: str, target: str, *, reason: str, detail: Mapping[str, Any]) -> None:
-        """Writes an audit entry; called inside the action's transaction."""
+    def record(
+        self, request: Request | HttpRequest, action: str, target: str, *, reason: str, detail: Mapping[str, Any]
+    ) -> None:
+        """Writes an audit entry, of a page or of the API; called inside the action's transaction."""
 
     def queue(self, request: Request, name: str, arguments: Mapping[str, Any], *, action: str, target: str) -> Response:
         """Queues a job with its audit entry and answers 202, or 409 while the same one waits or runs."""
@@ -40,7 +43,12 @@ def services() -> StaffServices:
 
 
 def record(
-    request: Request, action: str, target: str, *, reason: str = "", detail: Mapping[str, Any] | None = None
+    request: Request | HttpRequest,
+    action: str,
+    target: str,
+    *,
+    reason: str = "",
+    detail: Mapping[str, Any] | None = None,
 ) -> None:
     services().record(request, action, target, reason=reason, detail=detail or {})
 

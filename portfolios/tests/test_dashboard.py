@@ -73,6 +73,7 @@ def test_it_finds_what_is_due_today_of_the_given_coins_at_the_published_horizons
     weekly = forecast(bitcoin, midnight - timedelta(days=7), 7)
     daily = forecast(bitcoin, midnight - timedelta(days=1), 1)
     late = forecast(bitcoin, midnight - timedelta(days=30) + timedelta(hours=23), 30)
+    forecast(bitcoin, midnight - timedelta(days=7, hours=-1), 7, is_shadow=True)  # a challenger's
     forecast(bitcoin, midnight - timedelta(days=2), 1)  # yesterday
     forecast(bitcoin, midnight, 1)  # tomorrow
     forecast(bitcoin, midnight - timedelta(days=3), 3)  # not a published horizon

@@ -68,14 +68,16 @@ def evidence_at(row: dict[str, Any]) -> Evidence:
 
 
 def predictions_of(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """A page of the ledger; the evidence is looked up once for all rows of a kind."""
-    known: dict[tuple[int, bool, int], Evidence] = {}
+    """A page of the ledger; each record is looked up once for all its rows."""
+    published = evidence_by_horizon()
+    challengers: dict[int, dict[int, Evidence]] = {}
     answers = []
     for row in rows:
-        key = (row["model_id"] if row["is_shadow"] else 0, row["is_shadow"], row["horizon_days"])
-        if key not in known:
-            known[key] = evidence_at(row)
-        answers.append(prediction_of(row, known[key], now))
+        model = row["model_id"]
+        if row["is_shadow"] and model not in challengers:
+            challengers[model] = evidence_of_model(model)
+        by_horizon = challengers[model] if row["is_shadow"] else published
+        answers.append(prediction_of(row, by_horizon.get(row["horizon_days"]) or no_evidence(), now))
     return answers
 
 

@@ -73,7 +73,7 @@ class ModelSerializer(ModelRowSerializer):
     data_source = serializers.CharField(help_text="Where the site's prices come from.")
 
 
-class ReasonSerializer(StrictMixin, serializers.Serializer[Any]):
+class StepReasonSerializer(StrictMixin, serializers.Serializer[Any]):
     """Why a step is taken."""
 
     reason = serializers.CharField(max_length=300)
@@ -101,13 +101,6 @@ class BacktestRequestSerializer(StrictMixin, serializers.Serializer[Any]):
             message = f"It must lie from 1 to {MAX_BACKTEST_DAYS} days before the end."
             raise serializers.ValidationError({"start_on": [message]}, code="out_of_range")
         return {"start_on": start, "end_on": end}
-
-
-class QueuedSerializer(serializers.Serializer[Any]):
-    """A task that was queued, and where to ask how it is getting on."""
-
-    task_id = serializers.CharField()
-    url = serializers.CharField()
 
 
 class ValidationSerializer(serializers.Serializer[Any]):

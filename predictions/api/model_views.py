@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -15,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from cryptopredict.rest import staff
 from cryptopredict.rest.conditional import ConditionalMixin
 from cryptopredict.rest.errors import ApiProblem
 from cryptopredict.rest.idempotency import IdempotentMixin
@@ -115,36 +117,36 @@ def conflict(message: str, code: str = "conflict") -> ApiProblem:
     return ApiProblem(code, message, status.HTTP_409_CONFLICT)
 
 
-def queued(task_id: str) -> Response:
-    return Response({"task_id": task_id, "url": f"/api/v1/tasks/runs/{task_id}/"}, status.HTTP_202_ACCEPTED)
-
-
 class TrainView(IdempotentMixin, StaffView):
     """Queues the training of a new model; it never becomes the champion unless its validation says so."""
 
     @extend_schema(
         operation_id="models_train", tags=TAGS, request=serializers.TrainSerializer,
-        responses={202: serializers.QueuedSerializer},
+        responses={202: staff.QueuedSerializer},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         options = self.read(serializers.TrainSerializer)
         since = timezone.now() - TRAINING_ENDS_WITHIN
         if TrainedModel.objects.filter(state=TrainedModel.State.TRAINING, created_at__gte=since).exists():
             raise conflict("A training is under way.")
-        return queued(str(tasks.train_model.delay(**options).id))
+        return staff.queue(request, tasks.train_model.name, options, action="model.train", target="")
 
 
 class StepView(IdempotentMixin, StaffView):
     """A step of one model in the registry, with a reason."""
+
+    name = ""  # of the step in the audit log
 
     def take(self, model: TrainedModel, reason: str) -> None:
         raise NotImplementedError
 
     def step(self, version: str) -> Response:
         model = get_model(version)
-        reason = self.read(serializers.ReasonSerializer)["reason"]
+        reason = self.read(serializers.StepReasonSerializer)["reason"]
         try:
-            self.take(model, reason)
+            with transaction.atomic():
+                self.take(model, reason)
+                staff.record(self.request, self.name, version, reason=reason)
         except registry.PromotionRefused as refusal:
             raise conflict(str(refusal)) from None
         except ArtifactError as problem:
@@ -154,12 +156,14 @@ class StepView(IdempotentMixin, StaffView):
 
 
 STEP: dict[str, Any] = {
-    "tags": TAGS, "request": serializers.ReasonSerializer, "responses": {200: serializers.ModelSerializer},
+    "tags": TAGS, "request": serializers.StepReasonSerializer, "responses": {200: serializers.ModelSerializer},
 }  # fmt: skip
 
 
 class PromoteView(StepView):
     """Makes a model the champion; its files are checked first. Of several at once one wins, the others get 409."""
+
+    name = "model.promote"
 
     def take(self, model: TrainedModel, reason: str) -> None:
         registry.promote(model=model, reason=reason, by=self.actor)
@@ -171,6 +175,8 @@ class PromoteView(StepView):
 
 class RollbackView(StepView):
     """Takes the champion back; the champion before it serves again. Answers with the one that was taken back."""
+
+    name = "model.rollback"
 
     def take(self, model: TrainedModel, reason: str) -> None:
         registry.rollback(model=model, reason=reason, by=self.actor)
@@ -185,15 +191,17 @@ class BacktestView(IdempotentMixin, StaffView):
 
     @extend_schema(
         operation_id="models_backtest", tags=TAGS, request=serializers.BacktestRequestSerializer,
-        responses={202: serializers.QueuedSerializer},
+        responses={202: staff.QueuedSerializer},
     )  # fmt: skip
     def post(self, request: Request, version: str) -> Response:
         model = get_model(version)
         period = self.read(serializers.BacktestRequestSerializer)
         if not TrainedModel.objects.usable().filter(pk=model.pk).exists():
             raise conflict(f"A model that is {model.get_state_display().lower()} cannot be back-tested.")
-        run = BacktestRun.objects.create(model=model, **period)
-        return queued(str(tasks.run_backtest.delay(run.pk).id))
+        with transaction.atomic():
+            run = BacktestRun.objects.create(model=model, **period)
+            arguments = {"run_id": run.pk}
+            return staff.queue(request, tasks.run_backtest.name, arguments, action="model.backtest", target=version)
 
 
 class MonitoringView(ConditionalMixin, StaffView):

@@ -104,6 +104,10 @@ class Migration(migrations.Migration):
         ),
         migrations.RemoveConstraint(
             model_name='trainedmodel',
+            name='one_model_serves',
+        ),
+        migrations.RemoveConstraint(
+            model_name='trainedmodel',
             name='usable_model_has_artefact',
         ),
         migrations.AddField(
@@ -143,6 +147,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='trainedmodel',
+            name='frequency',
+            field=models.CharField(choices=[('1d', 'Daily'), ('1h', 'Hourly')], db_default='1d', default='1d', max_length=2),
+        ),
+        migrations.AddField(
+            model_name='trainedmodel',
             name='reference',
             field=models.JSONField(blank=True, default=dict, help_text='How its inputs were distributed in training.'),
         ),
@@ -176,7 +185,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='prediction',
-            index=models.Index(condition=models.Q(('counts_as_evidence', True), ('state', 'scored')), fields=['scored_at'], name='prediction_evidence'),
+            index=models.Index(fields=['state', 'scored_at'], name='prediction_settled'),
         ),
         migrations.RunPython(fill_new_columns, migrations.RunPython.noop),
         migrations.AddConstraint(
@@ -190,6 +199,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='prediction',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'open'), _negated=True), models.Q(('actual_price__isnull', True), ('crps__isnull', True)), _connector='OR'), name='open_has_no_outcome'),
+        ),
+        migrations.AddConstraint(
+            model_name='trainedmodel',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'serving')), fields=('frequency',), name='one_model_serves'),
         ),
         migrations.AddConstraint(
             model_name='trainedmodel',

@@ -15,7 +15,7 @@ from predictions import charts, words
 from predictions.fans import Fan, NoForecast, bands_for, forecast_for
 from predictions.forecasting.labels import Evidence
 from predictions.forecasting.quantiles import BAND_80
-from predictions.models import Prediction
+from predictions.models import Frequency, Prediction
 from predictions.record import evidence_by_horizon
 
 register = template.Library()
@@ -107,6 +107,6 @@ def evidence_sentence(evidence: Evidence) -> str:
 @register.filter
 def horizon_words(prediction: Prediction) -> str:
     """7 days, or 6 hours for a forecast from hourly prices."""
-    if prediction.frequency == Prediction.Frequency.DAY:
+    if prediction.frequency == Frequency.DAY:
         return words.count(prediction.horizon_days, "day")
     return words.count(prediction.horizon_hours, "hour")

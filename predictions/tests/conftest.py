@@ -54,6 +54,16 @@ def coins(db: None) -> list[Cryptocurrency]:
 
 
 @pytest.fixture
+def long_history(coins: list[Cryptocurrency]) -> list[Cryptocurrency]:
+    """The same coins with 500 closed days up to NOW's midnight: enough to train on and to hold 120 days out."""
+    random = np.random.default_rng(23)
+    for coin in coins:
+        prices = 100 * np.exp(np.cumsum(0.03 * random.standard_t(4, 500)))
+        write_days(coin, prices.tolist(), last_close_at=MIDNIGHT)
+    return coins
+
+
+@pytest.fixture
 def serving(db: None) -> TrainedModel:
     """The starter model, serving."""
     model = registry.install_starter_model()

@@ -242,3 +242,12 @@ def test_it_registers_where_the_starter_model_came_from(serving: TrainedModel) -
     assert serving.window_start_on < serving.cutoff_on
     assert serving.artefacts["model.onnx"]["bytes"] > 1000
     assert len(training.code_revision()) == 64
+
+
+def test_it_has_a_champion_of_its_own_for_each_frequency(candidate: TrainedModel, serving: TrainedModel) -> None:
+    TrainedModel.objects.filter(pk=candidate.pk).update(frequency="1h")
+    candidate.refresh_from_db()
+    registry.promote(model=candidate, reason="The first hourly model.")
+    assert (TrainedModel.objects.serving(), TrainedModel.objects.serving("1h")) == (serving, candidate)
+    with pytest.raises(registry.PromotionRefused, match="no champion before"):
+        registry.rollback(model=candidate, reason="Back.")

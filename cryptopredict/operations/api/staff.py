@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from django.http import HttpRequest
 from rest_framework import status
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
@@ -56,8 +57,11 @@ def conflict(message: str) -> ApiProblem:
 class ApiServices:
     """The operations' side of cryptopredict.rest.staff: for the endpoints of the other apps."""
 
-    def record(self, request: Request, action: str, target: str, *, reason: str, detail: Mapping[str, Any]) -> None:
-        audit.record(request.user, action, target, reason=reason, detail=detail, channel=audit.Channel.API)
+    def record(
+        self, request: Request | HttpRequest, action: str, target: str, *, reason: str, detail: Mapping[str, Any]
+    ) -> None:
+        channel = audit.Channel.API if isinstance(request, Request) else audit.Channel.PAGE
+        audit.record(request.user, action, target, reason=reason, detail=detail, channel=channel)
 
     def queue(self, request: Request, name: str, arguments: Mapping[str, Any], *, action: str, target: str) -> Response:
         return queued(
