@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -430,7 +431,8 @@ _mail_by = "smtp" if EMAIL_HOST else "filebased"
 EMAIL_BACKEND = env_text("EMAIL_BACKEND", f"django.core.mail.backends.{_mail_by}.EmailBackend")
 EMAIL_FILE_PATH = MARKET_DIR / "mail"
 if EMAIL_BACKEND.endswith(".filebased.EmailBackend"):
-    EMAIL_FILE_PATH.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(OSError):  # on a file system that cannot be written, mails fail and the rest goes on
+        EMAIL_FILE_PATH.mkdir(mode=0o700, parents=True, exist_ok=True)
 EMAIL_PORT = env_int("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env_text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = env_text("EMAIL_HOST_PASSWORD")

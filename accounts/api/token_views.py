@@ -17,15 +17,14 @@ from accounts.api.serializers import ApiTokenRequestSerializer, ApiTokenSerializ
 from accounts.api.views import AuthView
 from accounts.models import ApiToken, ApiTokenQuerySet, User
 from cryptopredict.rest.idempotency import IdempotentMixin
-from cryptopredict.rest.query import PageQuery
+from cryptopredict.rest.query import ListQueryMixin
 
 
 @extend_schema(tags=["auth"])
-class ApiTokensView(IdempotentMixin, AuthView, ListAPIView[ApiToken]):
+class ApiTokensView(IdempotentMixin, ListQueryMixin, AuthView, ListAPIView[ApiToken]):
     """One's own API tokens, the newest first."""
 
     serializer_class = ApiTokenSerializer
-    query_class = PageQuery
     queryset = ApiToken.objects.none()
 
     def get_queryset(self) -> ApiTokenQuerySet:

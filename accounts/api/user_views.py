@@ -20,7 +20,7 @@ from accounts.api.token_views import as_fault
 from accounts.models import User
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.pagination import PageNumbers
-from cryptopredict.rest.query import QuerySerializer, StrictQueryMixin
+from cryptopredict.rest.query import ListQueryMixin, QuerySerializer, StrictQueryMixin
 from cryptopredict.rest.strict import StrictMixin
 
 ORDERS = ("joined_at", "-joined_at", "email", "-email", "last_login", "-last_login")
@@ -102,11 +102,11 @@ class StaffView(StrictQueryMixin, APIView):
 
 
 @extend_schema(tags=["users"])
-class UsersView(IdempotentMixin, StaffView, ListAPIView[User]):
+class UsersView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[User]):
     """All accounts: searched, filtered, ordered, in pages."""
 
     serializer_class = UserSerializer
-    query_class = UserQuery
+    list_query_class = UserQuery
     queryset = User.objects.none()
 
     def get_queryset(self) -> QuerySet[User]:

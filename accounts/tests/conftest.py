@@ -8,11 +8,9 @@ import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
-from django.core.cache import cache
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
-from accounts.adapter import SecondFactorAdapter
 from accounts.models import ApiToken, User
 from accounts.services import create_api_token
 
@@ -76,10 +74,6 @@ def recovery_codes(user: User) -> list[str]:
     return list(user.authenticator_set.get(type="recovery_codes").wrap().get_unused_codes())  # type: ignore[attr-defined]
 
 
-def forget_used_codes() -> None:
-    cache.clear()
-
-
 def mailed_link(number: int = -1) -> str:
     """The path of the link in a mail of the outbox."""
     found = re.search(r"https?://[^/\s]+(/\S+)", str(mail.outbox[number].body))
@@ -97,7 +91,3 @@ def with_token(user: User, *scopes: str, **more: Any) -> tuple[APIClient, ApiTok
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client, token
-
-
-def cipher_text(secret: str) -> str:
-    return SecondFactorAdapter().encrypt(secret)

@@ -108,6 +108,10 @@ def test_it_creates_a_person_who_sets_a_password_by_the_mailed_link(staff: APICl
     assert user.check_password("a better password")
 
 
+def test_creating_takes_no_parameters_of_the_list(staff: APIClient) -> None:
+    assert faults(staff.post(f"{USERS}?search=x", {"email": "new@example.com"})) == {"search": "unknown_parameter"}
+
+
 def test_it_creates_once_for_one_idempotency_key(staff: APIClient) -> None:
     for _ in range(2):
         answer = staff.post(USERS, {"email": "new@example.com"}, headers={"Idempotency-Key": "one"})

@@ -65,3 +65,13 @@ class StrictQueryMixin(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.query = self.query_class.read(request)
+
+
+class ListQueryMixin(StrictQueryMixin):
+    """For views that list and create: a GET has the list's parameters, all else has none."""
+
+    list_query_class: type[QuerySerializer] = PageQuery
+
+    @property
+    def query_class(self) -> type[QuerySerializer]:  # type: ignore[override]
+        return self.list_query_class if self.request.method in {"GET", "HEAD"} else QuerySerializer

@@ -129,7 +129,20 @@ def test_it_takes_a_person_from_signing_up_to_the_value_of_a_purchase(page: "Pag
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize(
-    "path", ["/", "/coins/bitcoin/", "/track-record/", "/models/", "/method/", "/status/", "/sign-in/", "/forecasts/1/"]
+    "path",
+    [
+        "/",
+        "/coins/bitcoin/",
+        "/track-record/",
+        "/models/",
+        "/method/",
+        "/status/",
+        "/forecasts/1/",
+        "/sign-in/",
+        "/sign-up/",
+        "/account/reset/",
+        "/account/confirm-email/",
+    ],
 )
 def test_it_fits_every_page_to_the_screen_and_loads_nothing_from_elsewhere(
     browser: "Browser", site: Site, path: str, width: int, scheme: Any

@@ -16,6 +16,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from cryptopredict.operations.models import AuditEntry, TaskRun
 from markets.models import Cryptocurrency
 from markets.tests.api import API, ask, assert_documented, faults
 from predictions import desk, issuing, registry, tasks, training
@@ -125,30 +126,15 @@ def test_it_answers_a_step_that_cannot_be_taken(staff: User, candidate: TrainedM
 # Training and back-tests ----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """What was queued, instead of a broker."""
-    queued: list[tuple[str, Any]] = []
-
-    class Queued:
-        id = "4711"
-
-    def put(name: str) -> Any:
-        def delay(*args: Any, **kwargs: Any) -> Queued:
-            queued.append((name, args or kwargs))
-            return Queued()
-
-        return delay
-
-    monkeypatch.setattr(tasks.train_model, "delay", put("train"))
-    monkeypatch.setattr(tasks.run_backtest, "delay", put("backtest"))
-    return queued
+def queued_runs() -> list[tuple[str, dict[str, Any]]]:
+    return [(run.name, run.arguments.get("kwargs", {})) for run in TaskRun.objects.order_by("pk")]
 
 
-def test_it_queues_a_training(staff: User, queue: list[tuple[str, Any]]) -> None:
+def test_it_queues_a_training(staff: User) -> None:
     answer = post(staff, "models/train/", {"seed": 11}, status=202)
-    assert answer == {"task_id": "4711", "url": "/api/v1/tasks/runs/4711/"}
-    assert queue == [("train", {"seed": 11})]
+    assert answer["url"] == f"/api/v1/tasks/runs/{answer['task_id']}/"
+    assert queued_runs() == [("predictions.train_model", {"seed": 11})]
+    assert AuditEntry.objects.get().action == "model.train"
     assert field_faults(post(staff, "models/train/", {"seed": -1}, status=400)) == [("seed", "min_value")]
     TrainedModel.objects.create(version="x", state="training", origin="own")
     assert post(staff, "models/train/", status=409)["error"]["code"] == "conflict"
@@ -156,23 +142,29 @@ def test_it_queues_a_training(staff: User, queue: list[tuple[str, Any]]) -> None
     post(staff, "models/train/", status=202)
 
 
-def test_it_queues_a_training_once_for_one_idempotency_key(staff: User, queue: list[tuple[str, Any]]) -> None:
+def test_it_queues_a_training_once_for_one_idempotency_key(staff: User) -> None:
     for _ in range(2):
         response = client_of(staff).post(f"{API}models/train/", {}, format="json", headers={"Idempotency-Key": "once"})
         assert response.status_code == 202
-    assert len(queue) == 1
+    assert len(queued_runs()) == 1
 
 
-def test_it_queues_a_back_test_and_keeps_it_on_the_models_card(
-    staff: User, candidate: TrainedModel, queue: list[tuple[str, Any]]
-) -> None:
+def test_it_queues_a_back_test_and_keeps_it_on_the_models_card(staff: User, candidate: TrainedModel) -> None:
     body = {"start_on": "2026-01-01", "end_on": "2026-02-01"}
-    assert post(staff, "models/candidate/backtest/", body, status=202)["task_id"] == "4711"
+    post(staff, "models/candidate/backtest/", body, status=202)
     run = BacktestRun.objects.get()
-    assert queue == [("backtest", (run.pk,))]
+    assert queued_runs() == [("predictions.run_backtest", {"run_id": run.pk})]
     kept = ask("models/candidate/")["backtests"]
     assert_documented(kept, model_serializers.BacktestSerializer(many=True))
     assert [(one["state"], one["start_on"], one["end_on"]) for one in kept] == [("queued", *body.values())]
+
+
+def test_it_writes_a_step_of_a_model_into_the_audit_log(staff: User, candidate: TrainedModel) -> None:
+    post(staff, "models/candidate/promote/", {"reason": "it is better"}, status=200)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.target, entry.reason, entry.actor_id) == (
+        "model.promote", "candidate", "it is better", staff.pk,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
