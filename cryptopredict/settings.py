@@ -47,7 +47,8 @@ IS_SAMPLE_DATA = MARKET != "live"
 VAR_DIR = Path(env_text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 MARKET_DIR = VAR_DIR / MARKET  # one folder, and so one database file, for each market: never mixed
 MODELS_DIR = Path(env_text("MODELS_DIR", str(MARKET_DIR / "models")))
-STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter"
+STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter" / "daily"
+HOURLY_STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter" / "hourly"
 
 COINGECKO_API_KEY = env_text("COINGECKO_API_KEY")
 COINGECKO_BASE_URL = env_text("COINGECKO_BASE_URL", "https://api.coingecko.com/api/v3")

@@ -9,9 +9,10 @@ import pytest
 
 from predictions.forecasting import starter as command
 from predictions.forecasting.artifact import read_artifact
+from predictions.forecasting.folders import read_csv_folder
 from predictions.forecasting.quantiles import HORIZONS
 from predictions.forecasting.recipe import DAILY
-from predictions.forecasting.series import Panel, dataset_hash, read_csv_folder
+from predictions.forecasting.series import Panel, dataset_hash
 
 from .simulate import market
 
@@ -32,7 +33,7 @@ def test_it_ships_well_under_a_megabyte(starter_folder: Path) -> None:
 def test_it_ships_the_recipe_of_this_version(starter_folder: Path) -> None:
     shipped = read_artifact(starter_folder)
     assert shipped.recipe == DAILY
-    assert sum(array.size for array in shipped.weights.values()) == 1595
+    assert sum(array.size for array in shipped.weights.values()) == 1595 + 8 * len(shipped.recipe.horizons)
 
 
 def test_it_ships_a_card_with_n_and_interval_for_every_horizon(starter_folder: Path) -> None:
@@ -41,7 +42,7 @@ def test_it_ships_a_card_with_n_and_interval_for_every_horizon(starter_folder: P
     assert [int(cells[1]) for cells in rows] == list(HORIZONS)
     assert all(int(cells[3]) > 300 and cells[5].count("[") == cells[6].count("[") == 1 for cells in rows)
     assert json.loads((starter_folder / "manifest.json").read_text())["dataset_sha256"] in card
-    assert command.COMMAND in card
+    assert command.command_of("daily") in card
 
 
 def test_it_refuses_to_write_over_another_model(tmp_path: Path, starter_folder: Path) -> None:
