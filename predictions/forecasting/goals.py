@@ -47,6 +47,7 @@ class Cost:
     """One training run of all coins in a process of its own, and 200 coins through ONNX Runtime."""
 
     seconds: float
+    cpu_seconds: float
     peak_memory_mb: int
     rows: int
     parity: float
@@ -90,7 +91,9 @@ def training_cost(panel: Panel) -> Cost:
 def _train_and_serve(panel: Panel) -> Cost:
     from predictions.forecasting import network
 
+    import_done = time.process_time()
     trained = train(panel, cutoff=panel.last_date)
+    cpu_seconds = time.process_time() - import_done
     served = BandNetwork(trained.onnx, trained.recipe)
     features = build_features(panel)
     rows = eligible_rows(features, window=DAILY.window)
@@ -106,7 +109,9 @@ def _train_and_serve(panel: Panel) -> Cost:
         served.run(steps, last)
         times.append(1000 * (time.perf_counter() - began))
     metrics = trained.metrics
-    return Cost(metrics["seconds"], metrics["peak_memory_mb"], metrics["rows"], parity, statistics.median(times))
+    return Cost(
+        metrics["seconds"], cpu_seconds, metrics["peak_memory_mb"], metrics["rows"], parity, statistics.median(times)
+    )
 
 
 def judge_daily(result: BacktestResult) -> list[Goal]:
@@ -213,7 +218,7 @@ def judge_cost(cost: Cost, spread: dict[int, list[float]]) -> list[Goal]:
             "G12",
             "training on all coins, two cores, in a process of its own",
             "≤ 30 s, ≤ 2 GB",
-            f"{cost.seconds:.0f} s, {cost.peak_memory_mb / 1024:.2f} GB",
+            f"{cost.seconds:.0f} s ({cost.cpu_seconds:.0f} s of processor time), {cost.peak_memory_mb / 1024:.2f} GB",
             f"{cost.rows:,} rows",
             cost.seconds <= 30 and cost.peak_memory_mb <= 2048,
         ),

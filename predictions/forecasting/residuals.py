@@ -32,7 +32,7 @@ class JointResiduals:
     values: NDArray[np.float32]
 
     def to_bytes(self) -> bytes:
-        """A compressed npz: about 0.6 MB for 200 coins and four years of days."""
+        """A compressed npz: about 0.5 MB for 200 coins and four years of days."""
         data = io.BytesIO()
         np.savez_compressed(
             data,
