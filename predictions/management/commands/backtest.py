@@ -140,7 +140,8 @@ def _horizons(text: str | None) -> tuple[int, ...] | None:
 
 def _one_sentence(error: BaseException) -> str:
     text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return f"{text[0].upper()}{text[1:]}."
+    is_file = any(mark in text.split()[0] for mark in "./")
+    return f"{text if is_file else text[0].upper() + text[1:]}."
 
 
 def _write_both(result: BacktestResult, report: dict[str, Any], out: Path) -> int:

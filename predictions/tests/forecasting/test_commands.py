@@ -110,7 +110,7 @@ def test_it_forecasts_only_the_coins_of_a_file(data: Path, tmp_path: Path) -> No
         ({"frequency": "weekly"}, "--frequency is daily or hourly, not weekly."),
         ({"start": "2030-01-01", "end": "2030-02-01"}, "2030-01-01 to 2030-02-01 is not a period within .*"),
         ({"coins": "UNKNOWN"}, "There are no prices of dogwifhat, which .* names."),
-        ({"coins": "nowhere.txt"}, "Nowhere.txt cannot be read as a list of coins: .*"),
+        ({"coins": "nowhere.txt"}, "nowhere.txt cannot be read as a list of coins: .*"),
     ],
 )
 def test_it_says_in_a_sentence_what_is_wrong_and_writes_nothing(
@@ -130,9 +130,9 @@ def test_it_says_in_a_sentence_what_is_wrong_and_writes_nothing(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("date,price\n2024-01-01,ten\n", "Broken.csv: line 2: could not convert string to float: 'ten'."),
-        ("day,value\n2024-01-01,10\n", "Broken.csv: needs the columns date and price."),
-        (b"\xff\xfe\x00date", "Broken.csv: .*"),
+        ("date,price\n2024-01-01,ten\n", "broken.csv: line 2: could not convert string to float: 'ten'."),
+        ("day,value\n2024-01-01,10\n", "broken.csv: needs the columns date and price."),
+        (b"\xff\xfe\x00date", "broken.csv: .*"),
     ],
 )
 def test_it_names_the_file_that_it_cannot_read(data: Path, tmp_path: Path, content: str | bytes, sentence: str) -> None:
