@@ -195,22 +195,27 @@ def summary_json(result: BacktestResult) -> dict[str, Any]:
 def full_report_json(result: BacktestResult, *, start: date) -> dict[str, Any]:
     """`summary_json` and the same again for each volatility regime and for each coin."""
     features = result.features
-    limits, regimes = regimes_of(
-        features.market_sigma, before=int(np.searchsorted(features.dates, _moment(result, start)))
-    )
+    limits, _ = _regimes(features, start)
     return {
         **summary_json(result),
         "frequency": features.frequency.name,
         "horizon_unit": features.frequency.noun,
         "step_days": result.step_days,
         "regime_limits": {"market_sigma_per_step": limits, "from": "steps before the first cutoff"},
-        "by_regime": list(_grouped(result, "regime", REGIMES, lambda rows: regimes[rows.days])),
+        "by_regime": by_regime_json(result, start=start),
         "by_coin": list(_grouped(result, "coin", features.coins, lambda rows: rows.coins)),
     }
 
 
-def _moment(result: BacktestResult, at: date) -> Any:
-    return result.features.frequency.moment(at)
+def by_regime_json(result: BacktestResult, *, start: date) -> list[dict[str, Any]]:
+    """The summary for each third of the market's volatility, the thirds taken from before `start`."""
+    _, regimes = _regimes(result.features, start)
+    return list(_grouped(result, "regime", REGIMES, lambda rows: regimes[rows.days]))
+
+
+def _regimes(features: Features, start: date) -> tuple[tuple[float, float], Any]:
+    before = int(np.searchsorted(features.dates, features.frequency.moment(start)))
+    return regimes_of(features.market_sigma, before=before)
 
 
 def _grouped(

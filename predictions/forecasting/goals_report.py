@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from predictions.forecasting import goals
-from predictions.forecasting.backtest import BacktestResult, full_report_json
+from predictions.forecasting.backtest import BacktestResult, by_regime_json
 from predictions.forecasting.folders import read_csv_folder
 from predictions.forecasting.forecasters.protocol import EWMA_N, FHS, LINEAR_HEAD, LSTM, PUBLISHED
 from predictions.forecasting.frequency import HOURLY_STEPS
@@ -119,7 +119,7 @@ def _table(result: BacktestResult, models: Sequence[str], unit: str) -> Iterator
 def _regimes(result: BacktestResult) -> Iterator[str]:
     yield "| days | market | n dates | LSTM vs EWMA-N | LSTM vs FHS | published 80 % | published 95 % |"
     yield "|---|---|---|---|---|---|---|"
-    found = full_report_json(result, start=goals.TEST_FROM)["by_regime"]
+    found = by_regime_json(result, start=goals.TEST_FROM)
     published = {(row["horizon"], row["regime"]): row for row in found if row["model"] == PUBLISHED}
     for row in found:
         if row["model"] == LSTM and row["horizon"] in (1, 7, 30):

@@ -1,13 +1,15 @@
 """The goals: judged by their own rules, told with n and interval, reached and missed alike."""
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 
-from predictions.forecasting import goals
+from predictions.forecasting import goals, goals_report
 from predictions.forecasting.artifact import read_artifact
 from predictions.forecasting.backtest import BacktestResult, run_backtest
 from predictions.forecasting.goals import Cost, judge_cost, judge_daily
@@ -28,8 +30,8 @@ def result(starter_folder: Path) -> BacktestResult:
         shipped = read_artifact(starter_folder)
         return Trained(shipped.recipe, options["cutoff"], 7, shipped.z, {}, shipped.onnx, "", {})
 
-    panel = market(days=900, coins=5)
-    return run_backtest(panel, start=day(panel, 300), end=day(panel, 860), refit_every_days=600, fit=fit)
+    panel = market(days=660, coins=3)
+    return run_backtest(panel, start=day(panel, 300), end=day(panel, 620), refit_every_days=600, fit=fit)
 
 
 def test_it_judges_a_goal_by_its_figure_and_by_its_interval(result: BacktestResult) -> None:
@@ -96,3 +98,17 @@ def as_hourly(result: BacktestResult) -> BacktestResult:
         horizons=tuple(names.values()),
         summary=[replace(row, horizon=names[row.horizon]) for row in result.summary],
     )
+
+
+def test_it_measures_everything_in_one_command(
+    result: BacktestResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(goals_report, "read_csv_folder", lambda *_, **__: None)
+    monkeypatch.setattr(goals, "training_cost", lambda _: COST)
+    monkeypatch.setattr(goals, "seed_spread", lambda _: SPREAD)
+    monkeypatch.setattr(goals, "daily_walk", lambda _, *, retrain_days, progress: result)
+    monkeypatch.setattr(goals, "hourly_walk", lambda _, *, retrain_days, progress: as_hourly(result))
+    told = StringIO()
+    call_command("report_goals", data=tmp_path, out=tmp_path / "report.md", stdout=told, stderr=StringIO())
+    assert (tmp_path / "report.md").read_text().startswith("# Forecasting: what was measured")
+    assert [line.split()[0] for line in told.getvalue().splitlines()][:4] == ["G1", "G2", "G3", "G4"]
