@@ -48,7 +48,8 @@ IS_SAMPLE_DATA = MARKET != "live"
 VAR_DIR = Path(env_text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 MARKET_DIR = VAR_DIR / MARKET  # one folder, and so one database file, for each market: never mixed
 MODELS_DIR = Path(env_text("MODELS_DIR", str(MARKET_DIR / "models")))
-STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter"
+STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter" / "daily"
+HOURLY_STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter" / "hourly"
 # A model whose training data ended longer ago than this is no longer the headline; 0 means never.
 MODEL_MAX_AGE_DAYS = env_int("MODEL_MAX_AGE_DAYS", 400)
 STARTER_MAX_AGE_DAYS = env_int("STARTER_MAX_AGE_DAYS", 0)

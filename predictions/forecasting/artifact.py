@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictions.forecasting.baselines import Scale
 from predictions.forecasting.recipe import Recipe
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-MODEL, WEIGHTS, SCALE, CARD = "model.onnx", "weights.npz", "z.json", "card.md"
+MODEL, WEIGHTS, SCALE, CARD, SEASON = "model.onnx", "weights.npz", "z.json", "card.md", "season.json"
 REQUIRED = frozenset({MODEL, WEIGHTS, SCALE})
+OPTIONAL = frozenset({CARD, SEASON})
 MAX_FILE_BYTES = 64 * 2**20
 WEIGHT_NAME = re.compile(r"\w+(/\w+)*")
 
@@ -34,15 +36,21 @@ class ArtifactError(Exception):
 class Artifact:
     """A folder whose every file matched its manifest, read into memory.
 
-    `weights` holds the trained arrays in the network's own order.
+    `weights` holds the trained arrays in the network's own order, `scale` the pooled quantiles and the hour
+    of day.
     """
 
     manifest: dict[str, Any]
     recipe: Recipe
     onnx: bytes
-    z: NDArray[np.float64]
+    scale: Scale
     weights: dict[str, NDArray[np.float32]]
     sha256: str
+
+    @property
+    def z(self) -> NDArray[np.float64]:
+        """The pooled quantiles (H, Q)."""
+        return self.scale.z
 
 
 def write_artifact(
@@ -50,7 +58,7 @@ def write_artifact(
     *,
     manifest: Mapping[str, Any],
     onnx: bytes,
-    z: NDArray[np.float64],
+    scale: Scale,
     weights: Mapping[str, NDArray[np.float32]],
     card: str | None = None,
 ) -> str:
@@ -63,7 +71,9 @@ def write_artifact(
         raise FileExistsError(f"{folder} is not empty")
     arrays = io.BytesIO()
     np.savez(arrays, **dict(weights))  # type: ignore[arg-type]  # the stub confuses names with allow_pickle
-    files = {MODEL: onnx, WEIGHTS: arrays.getvalue(), SCALE: json.dumps(z.tolist()).encode()}
+    files = {MODEL: onnx, WEIGHTS: arrays.getvalue(), SCALE: json.dumps(scale.z.tolist()).encode()}
+    if len(scale.season) > 1:
+        files[SEASON] = json.dumps(scale.season.tolist()).encode()
     if card is not None:
         files[CARD] = card.encode()
     listed = {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in files.items()}
@@ -96,13 +106,19 @@ def read_artifact(folder: Path, *, expected_sha256: str | None = None) -> Artifa
     try:
         recipe = Recipe.from_dict(manifest["recipe"])
         z = np.asarray(json.loads(files[SCALE]), dtype=float)
+        season = np.ones((1, len(z)))
+        if SEASON in files:
+            season = np.asarray(json.loads(files[SEASON]), dtype=float)
+        phases = recipe.steps.steps_per_day
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"unreadable recipe or {SCALE}: {error}") from error
+        raise ArtifactError(f"unreadable recipe, {SCALE} or {SEASON}: {error}") from error
     if z.shape != (len(recipe.horizons), len(recipe.levels)):
         raise ArtifactError(f"{SCALE} has the shape {z.shape}")
     if not np.isfinite(z).all() or (np.diff(z, axis=1) < 0).any():
         raise ArtifactError(f"{SCALE} holds quantiles that are not finite and rising")
-    return Artifact(manifest, recipe, files[MODEL], z, _read_weights(files[WEIGHTS]), _sha256(raw))
+    if season.shape != (phases, len(z)) or not np.isfinite(season).all() or (season <= 0).any():
+        raise ArtifactError(f"{SEASON} does not hold {phases} positive rows")
+    return Artifact(manifest, recipe, files[MODEL], Scale(z, season), _read_weights(files[WEIGHTS]), _sha256(raw))
 
 
 def _sha256(data: bytes) -> str:
@@ -130,7 +146,7 @@ def _parse_manifest(raw: bytes) -> dict[str, Any]:
         raise ArtifactError(f"{MANIFEST} is not readable: {error}") from error
     if version != FORMAT:
         raise ArtifactError(f"{MANIFEST} has the format {version!r}, not {FORMAT}")
-    if not names >= REQUIRED or not names <= REQUIRED | {CARD}:
+    if not names >= REQUIRED or not names <= REQUIRED | OPTIONAL:
         raise ArtifactError(f"{MANIFEST} lists {sorted(names)}")
     return manifest
 

@@ -1,54 +1,35 @@
 """Walk-forward back-tests: refit on the past, forecast every later day, settle and score."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from predictions.forecasting import baselines
-from predictions.forecasting.calibration import SettledBands, multipliers, stretch
 from predictions.forecasting.features import Features, build_features
-from predictions.forecasting.labels import WEIGHTING, Evidence, Label, evidence
-from predictions.forecasting.metrics import (
-    crps_from_quantiles,
-    date_weighted_mean,
-    interval_score,
-    is_inside,
+from predictions.forecasting.forecasters import standard_models
+from predictions.forecasting.forecasters.protocol import (
+    EWMA_N,
+    FHS,
+    LINEAR_HEAD,
+    LSTM,
+    PUBLISHED,
+    Fit,
+    Model,
+    Past,
 )
-from predictions.forecasting.quantiles import BAND_80, BAND_95, HORIZONS, LEVELS, level_name
-from predictions.forecasting.recipe import DAILY, LINEAR, Recipe
+from predictions.forecasting.forecasters.published import Ledger, Published
+from predictions.forecasting.labels import whole_days
+from predictions.forecasting.recipe import RECIPES, Recipe
 from predictions.forecasting.series import Floats, Panel
-from predictions.forecasting.serving import BandNetwork
-from predictions.forecasting.training import Trained, train
+from predictions.forecasting.summary import REGIMES, HorizonScores, SummaryRow, regimes_of, report_json
+from predictions.forecasting.training import train
 from predictions.forecasting.windows import Rows, eligible_rows, targets
 
-LSTM, LINEAR_HEAD, EWMA_N, FHS, PUBLISHED = "lstm", "linear", "ewma_n", "fhs", "published"
 MODELS = (LSTM, EWMA_N, FHS, LINEAR_HEAD, PUBLISHED)
-COMPARED_WITH = (EWMA_N, FHS)
-HEADLINE_REVIEW_DAYS = 30
 
 Progress = Callable[[int, int], None]
-Fit = Callable[..., Trained]
-
-
-@dataclass(frozen=True)
-class SummaryRow:
-    """One model at one horizon, every figure weighted by date; `against` holds the evidence per baseline."""
-
-    model: str
-    horizon: int
-    n_dates: int
-    n_forecasts: int
-    crps: float
-    interval_score_80: float
-    coverage_80: float
-    coverage_95: float
-    against: dict[str, Evidence]
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class BacktestResult:
     """Every forecast of a back-test and its summary.
 
     `rows` are origins in `features`; `log_quantiles[model]` is (R, H, Q) and `actual` (R, H) in log-returns,
-    NaN where not settled by the panel's end.
+    NaN where not settled by the panel's end; cutoffs lie `step_days` apart.
     """
 
     features: Features
@@ -65,6 +46,7 @@ class BacktestResult:
     log_quantiles: dict[str, Floats]
     actual: Floats
     summary: list[SummaryRow]
+    step_days: float = 1
 
     def row(self, model: str, horizon: int) -> SummaryRow:
         """The summary of a model at a horizon; KeyError if it was not run."""
@@ -73,6 +55,23 @@ class BacktestResult:
                 return row
         raise KeyError((model, horizon))
 
+    def scores(self, horizon: int) -> tuple[HorizonScores, Rows]:
+        """The settled forecasts of a horizon with their scores, and their origins."""
+        h = self.horizons.index(horizon)
+        settled = np.isfinite(self.actual[:, h])
+        rows = self.rows.take(settled)
+        quantiles = {name: q[settled, h] for name, q in self.log_quantiles.items()}
+        cutoffs = self.features.dates[rows.days].astype("datetime64[D]")
+        days = whole_days(horizon, self.features.frequency)
+        return HorizonScores.of(self.actual[settled, h], quantiles, cutoffs, horizon, days, self.step_days), rows
+
+    def since(self, first: date) -> "BacktestResult":
+        """The forecasts from a date on, summarised anew; earlier ones were the warm-up of what is published."""
+        late = self.features.dates[self.rows.days] >= self.features.frequency.moment(first)
+        kept = {name: quantiles[late] for name, quantiles in self.log_quantiles.items()}
+        part = replace(self, rows=self.rows.take(late), log_quantiles=kept, actual=self.actual[late])
+        return replace(part, summary=_summarise(part, tuple(kept)))
+
 
 def run_backtest(
     panel: Panel,
@@ -80,42 +79,42 @@ def run_backtest(
     start: date,
     end: date,
     refit_every_days: int,
-    horizons: Sequence[int] = HORIZONS,
+    horizons: Sequence[int] | None = None,
     models: Sequence[str] = MODELS,
     seed: int = 7,
     progress: Progress | None = None,
     fit: Fit = train,
+    step_days: float = 1,
+    coins: Sequence[str] | None = None,
+    extra_models: Sequence[Model] = (),
 ) -> BacktestResult:
-    """Forecast all eligible coins on every day from `start` to `end`, refitting every `refit_every_days`.
+    """Forecast the eligible coins every `step_days` from `start` to `end`, refitting every `refit_every_days`.
 
     A fit at a day sees only prices up to that day, with unsettled targets purged. `published` is the LSTM
-    where it had beaten FHS by then, its bands calibrated on what had settled, and FHS as it is otherwise.
-    `progress(done, total)` counts refits. `fit` trains one forecaster (the signature of `train`).
-    ValueError for an unknown model or horizon or a period outside the panel; NotEnoughData if the first fit
-    lacks history.
+    where it had beaten FHS by then and FHS otherwise, its bands calibrated on what had settled. All coins are
+    learnt from; `coins` limits what is forecast. `progress(done, total)` counts refits, `fit` trains one
+    network (the signature of `train`), `extra_models` are forecasters of one's own. ValueError for an unknown
+    model, horizon or coin or a period outside the panel; NotEnoughData if the first fit lacks history.
     """
-    _check(panel, start, end, refit_every_days, horizons, models)
-    features = build_features(panel)
-    first, last = panel.index_of(start), panel.index_of(end)
-    rows = eligible_rows(features, first_day=first, last_day=last, window=DAILY.window)
-    needed = set(models) | {FHS, EWMA_N} | ({LSTM} if PUBLISHED in models else set())
-    walk = _Walk(panel, features, seed, fit, with_linear=LINEAR_HEAD in needed, with_lstm=LSTM in needed)
-    refits = list(range(first, last + 1, refit_every_days))
-    parts: list[dict[str, Floats]] = []
-    for done, refit_day in enumerate(refits, start=1):
-        in_part = (rows.days >= refit_day) & (rows.days < refit_day + refit_every_days)
-        parts.append(walk.forecast(refit_day, rows.take(in_part)))
-        if progress is not None:
-            progress(done, len(refits))
-    forecasts = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    actual = targets(features.prices, rows, HORIZONS, cutoff_day=len(panel.dates) - 1)
-    if PUBLISHED in models:
-        forecasts[PUBLISHED] = _published(features, rows, forecasts, actual)
-    chosen = [HORIZONS.index(h) for h in horizons]
-    forecasts = {name: quantiles[:, chosen] for name, quantiles in forecasts.items()}
-    summary = _summarise(features, rows, tuple(horizons), forecasts, actual[:, chosen], models)
-    kept = {name: forecasts[name] for name in models}
-    return BacktestResult(features, rows, tuple(horizons), kept, actual[:, chosen], summary)
+    recipe = RECIPES[panel.frequency.name][0]
+    horizons = tuple(recipe.horizons if horizons is None else horizons)
+    _check(panel, start, end, refit_every_days, step_days, horizons, models, recipe)
+    features = build_features(panel, recipe)
+    per_day = panel.frequency.steps_per_day
+    first, last = panel.index_of(start), min(panel.index_of(end) + per_day - 1, len(panel.dates) - 1)
+    every = panel.frequency.days(step_days)
+    rows = eligible_rows(features, first_day=first, last_day=last, window=recipe.window, every=every)
+    if coins is not None:
+        rows = rows.take(np.isin(rows.coins, [panel.coins.index(coin) for coin in coins]))
+    walk = _Walk(panel, features, seed, fit, _models_to_run(panel, models, extra_models))
+    forecasts = walk.run(rows, range(first, last + 1, refit_every_days * per_day), progress)
+    actual = targets(features.prices, rows, recipe.horizons, cutoff_day=len(panel.dates) - 1)
+    chosen = [recipe.horizons.index(h) for h in horizons]
+    names = (*models, *(model.name for model in extra_models))
+    kept = {name: quantiles[:, chosen] for name, quantiles in forecasts.items()}
+    result = BacktestResult(features, rows, horizons, kept, actual[:, chosen], [], step_days)
+    summary = _summarise(result, names)
+    return replace(result, log_quantiles={name: kept[name] for name in names}, summary=summary)
 
 
 def _check(
@@ -123,18 +122,34 @@ def _check(
     start: date,
     end: date,
     refit_every_days: int,
+    step_days: float,
     horizons: Sequence[int],
     models: Sequence[str],
+    recipe: Recipe,
 ) -> None:
     if unknown := set(models) - set(MODELS):
         raise ValueError(f"unknown models: {sorted(unknown)}")
-    if unknown_horizons := set(horizons) - set(HORIZONS):
-        raise ValueError(f"unknown horizons: {sorted(unknown_horizons)}")
+    if unknown_horizons := set(horizons) - set(recipe.horizons):
+        known = ", ".join(map(str, recipe.horizons))
+        raise ValueError(f"unknown horizons: {sorted(unknown_horizons)}; {recipe.frequency} ones are {known}")
     if refit_every_days < 1 or not models or not horizons:
         raise ValueError("a back-test needs models, horizons and a refit period of at least a day")
+    if panel.frequency.days(step_days) < 1:
+        raise ValueError(f"a back-test needs cutoffs at least one {panel.frequency.noun} apart")
     first, last = panel.dates[0].astype(object), panel.last_date
-    if not first < start <= end <= last:
+    is_known = panel.dates[0] < panel.frequency.moment(start) and panel.frequency.moment(end) <= panel.dates[-1]
+    if not (is_known and start <= end):
         raise ValueError(f"{start} to {end} is not a period within {first} to {last}")
+
+
+def _models_to_run(panel: Panel, models: Sequence[str], extra_models: Sequence[Model]) -> list[Model]:
+    """The forecasters that the asked ones need, in the order of their fits; the published one goes last."""
+    needed = {*models, FHS, EWMA_N} | ({LSTM} if PUBLISHED in models else set())
+    found = [model for name, model in standard_models(panel.frequency.name).items() if name in needed]
+    found.extend(extra_models)
+    if PUBLISHED in models:
+        found.append(Published(PUBLISHED, RECIPES[panel.frequency.name][0].horizons, Ledger()))
+    return found
 
 
 @dataclass(frozen=True)
@@ -145,158 +160,70 @@ class _Walk:
     features: Features
     seed: int
     fit: Fit
-    with_linear: bool
-    with_lstm: bool
+    models: Sequence[Model]
 
-    def forecast(self, refit_day: int, rows: Rows) -> dict[str, Floats]:
-        """Log-return quantiles (R, H, Q) of every model for rows after a fit on what `refit_day` knew."""
-        recipes: dict[str, Recipe] = {LSTM: DAILY} if self.with_lstm else {}
-        if self.with_linear or not recipes:
-            recipes[LINEAR_HEAD] = LINEAR
+    def run(self, rows: Rows, refits: Sequence[int], progress: Progress | None) -> dict[str, Floats]:
+        """Log-return quantiles (R, H, Q) by model, each row by the fit of the refit step before it."""
+        parts: list[dict[str, Floats]] = []
+        ends = [*refits[1:], len(self.panel.dates)]
+        for done, (begin, end) in enumerate(zip(refits, ends, strict=True), start=1):
+            parts.append(self._forecast(begin, rows.take((rows.days >= begin) & (rows.days < end))))
+            if progress is not None:
+                progress(done, len(refits))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _forecast(self, refit_day: int, rows: Rows) -> dict[str, Floats]:
         cutoff = self.panel.dates[refit_day].astype(object)
-        past = self.panel.until(cutoff)
-        fits = {name: self.fit(past, cutoff=cutoff, recipe=recipe, seed=self.seed) for name, recipe in recipes.items()}
-        z = next(iter(fits.values())).z
-        result = {
-            name: BandNetwork(trained.onnx, trained.recipe).log_quantiles(self.features, rows)
-            for name, trained in fits.items()
-        }
-        result[FHS] = baselines.fhs(self.features.sigma[rows.days, rows.coins], z)
-        result[EWMA_N] = baselines.ewma_n(self.features.sigma_ewma[rows.days, rows.coins])
+        past = Past(self.panel.until(cutoff), cutoff, self.seed, self.fit)
+        result: dict[str, Floats] = {}
+        for model in self.models:
+            if isinstance(model, Published):
+                model.ledger.append(rows, {name: result[name] for name in (LSTM, FHS)})
+            result[model.name] = model.fit(past).forecast(self.features, rows)
         return result
 
 
-def _published(features: Features, rows: Rows, forecasts: dict[str, Floats], actual: Floats) -> Floats:
-    published = np.empty_like(forecasts[FHS])
-    for h in range(len(HORIZONS)):
-        published[:, h] = _published_horizon(features, rows, forecasts, actual[:, h], h)
-    return published
-
-
-def _published_horizon(features: Features, rows: Rows, forecasts: dict[str, Floats], actual: Floats, h: int) -> Floats:
-    """The headline (R, Q) of one horizon, each day from what had settled by that day."""
-    horizon = HORIZONS[h]
-    headline, result = FHS, np.empty((len(rows), len(LEVELS)))
-    origins = np.unique(rows.days)
-    for count, day in enumerate(origins):
-        known = (rows.days + horizon <= day) & np.isfinite(actual)
-        if count % HEADLINE_REVIEW_DAYS == 0 and known.any():
-            against_fhs = _evidence(features, rows, forecasts, actual, h, LSTM, FHS, known)
-            headline = LSTM if against_fhs.label is Label.BEATS_BASELINE else FHS
-        today = rows.days == day
-        result[today] = forecasts[headline][today, h]
-        if headline == LSTM:
-            settled = SettledBands(features.dates[rows.days[known]], forecasts[LSTM][known, h], actual[known])
-            factors = multipliers(settled, horizon=horizon, today=features.dates[day].astype(object))
-            result[today] = stretch(result[today], *factors)
-    return result
-
-
-def _evidence(
-    features: Features,
-    rows: Rows,
-    forecasts: dict[str, Floats],
-    actual: Floats,
-    h: int,
-    model: str,
-    baseline: str,
-    settled: NDArray[np.bool_],
-) -> Evidence:
-    y, quantiles = actual[settled], forecasts[model][settled, h]
-    return evidence(
-        cutoffs=features.dates[rows.days[settled]],
-        model_scores=crps_from_quantiles(y, quantiles),
-        baseline_scores=crps_from_quantiles(y, forecasts[baseline][settled, h]),
-        inside_80=is_inside(y, quantiles[:, BAND_80[0]], quantiles[:, BAND_80[1]]),
-        inside_95=is_inside(y, quantiles[:, BAND_95[0]], quantiles[:, BAND_95[1]]),
-        baseline=baseline,
-        horizon=HORIZONS[h],
-    )
-
-
-def _summarise(
-    features: Features,
-    rows: Rows,
-    horizons: tuple[int, ...],
-    forecasts: dict[str, Floats],
-    actual: Floats,
-    models: Sequence[str],
-) -> list[SummaryRow]:
-    summary = []
-    for h, horizon in enumerate(horizons):
-        settled = np.isfinite(actual[:, h])
-        y, cutoffs = actual[settled, h], features.dates[rows.days[settled]]
-        if not len(y):
-            continue
-        scores = {name: crps_from_quantiles(y, q[settled, h]) for name, q in forecasts.items()}
-        for model in models:
-            quantiles = forecasts[model][settled, h]
-            eighty = quantiles[:, BAND_80[0]], quantiles[:, BAND_80[1]]
-            inside_80 = is_inside(y, *eighty)
-            inside_95 = is_inside(y, quantiles[:, BAND_95[0]], quantiles[:, BAND_95[1]])
-            against = {
-                baseline: evidence(
-                    cutoffs=cutoffs,
-                    model_scores=scores[model],
-                    baseline_scores=scores[baseline],
-                    inside_80=inside_80,
-                    inside_95=inside_95,
-                    baseline=baseline,
-                    horizon=horizon,
-                )
-                for baseline in COMPARED_WITH
-                if baseline != model
-            }
-            summary.append(
-                SummaryRow(
-                    model=model,
-                    horizon=horizon,
-                    n_dates=len(np.unique(cutoffs)),
-                    n_forecasts=len(y),
-                    crps=date_weighted_mean(cutoffs, scores[model]),
-                    interval_score_80=date_weighted_mean(cutoffs, interval_score(y, *eighty, 0.2)),
-                    coverage_80=date_weighted_mean(cutoffs, inside_80),
-                    coverage_95=date_weighted_mean(cutoffs, inside_95),
-                    against=against,
-                )
-            )
-    return summary
+def _summarise(result: BacktestResult, models: Sequence[str]) -> list[SummaryRow]:
+    return [row for horizon in result.horizons for row in result.scores(horizon)[0].summarise(models)]
 
 
 def summary_json(result: BacktestResult) -> dict[str, Any]:
     """The summary as JSON-ready values: by model and horizon, each with baseline, n, interval and period."""
-    rows = []
-    for row in result.summary:
-        values = asdict(row)
-        for found in values["against"].values():
-            for name in ("period_start", "period_end"):
-                found[name] = found[name] and found[name].isoformat()
-        rows.append(values)
-    return {"kind": "back-test, not evidence", "weighting": WEIGHTING, "rows": rows}
+    return report_json(result.summary)
 
 
-def csv_rows(result: BacktestResult) -> Iterator[list[str]]:
-    """A header, then a row per coin, cutoff, horizon and model: USD quantiles, and the actual if settled."""
-    yield ["coin", "cutoff", "target", "horizon", "model", *map(level_name, LEVELS), "actual"]
-    features, rows = result.features, result.rows
-    for i, (day, column) in enumerate(zip(rows.days, rows.coins, strict=True)):
-        price, cutoff = features.prices[day, column], features.dates[day]
-        for h, horizon in enumerate(result.horizons):
-            y = result.actual[i, h]
-            actual = repr(float(price * np.exp(y))) if np.isfinite(y) else ""
-            target = cutoff + np.timedelta64(horizon, "D")
-            start = [features.coins[column], str(cutoff), str(target), str(horizon)]
-            for model, quantiles in result.log_quantiles.items():
-                dollars = price * np.exp(quantiles[i, h])
-                yield [*start, model, *(f"{value:.8g}" for value in dollars), actual]
+def full_report_json(result: BacktestResult, *, start: date) -> dict[str, Any]:
+    """`summary_json` and the same again for each volatility regime and for each coin."""
+    features = result.features
+    limits, _ = _regimes(features, start)
+    return {
+        **summary_json(result),
+        "frequency": features.frequency.name,
+        "horizon_unit": features.frequency.noun,
+        "step_days": result.step_days,
+        "regime_limits": {"market_sigma_per_step": limits, "from": "steps before the first cutoff"},
+        "by_regime": by_regime_json(result, start=start),
+        "by_coin": list(_grouped(result, "coin", features.coins, lambda rows: rows.coins)),
+    }
 
 
-def write_csv(result: BacktestResult, path: Path) -> int:
-    """Write `csv_rows` to `path`; returns the number of forecasts written."""
-    with Path(path).open("w", newline="") as file:
-        writer = csv.writer(file)
-        count = -1
-        for row in csv_rows(result):
-            writer.writerow(row)
-            count += 1
-    return count
+def by_regime_json(result: BacktestResult, *, start: date) -> list[dict[str, Any]]:
+    """The summary for each third of the market's volatility, the thirds taken from before `start`."""
+    _, regimes = _regimes(result.features, start)
+    return list(_grouped(result, "regime", REGIMES, lambda rows: regimes[rows.days]))
+
+
+def _regimes(features: Features, start: date) -> tuple[tuple[float, float], Any]:
+    before = int(np.searchsorted(features.dates, features.frequency.moment(start)))
+    return regimes_of(features.market_sigma, before=before)
+
+
+def _grouped(
+    result: BacktestResult, kind: str, names: Sequence[str], group_of: Callable[[Rows], Any]
+) -> Iterator[dict[str, Any]]:
+    for horizon in result.horizons:
+        scores, rows = result.scores(horizon)
+        groups = group_of(rows)
+        for number in np.unique(groups):
+            for row in scores.take(groups == number).summarise(tuple(result.log_quantiles)):
+                yield {kind: names[number], **row.as_json()}

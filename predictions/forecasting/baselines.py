@@ -1,5 +1,6 @@
 """The naive forecasts that stand beside every model: EWMA-N and FHS, as log-return quantiles."""
 
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -17,6 +18,31 @@ def ewma_n(sigma_ewma: Floats, horizons: tuple[int, ...] = HORIZONS, levels: tup
     """
     normal = np.array([NormalDist().inv_cdf(level) for level in levels])
     return horizon_scale(sigma_ewma, horizons)[:, :, None] * normal
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What FHS learns from settled rows, and the network's starting point.
+
+    `z` (H, Q) are pooled quantiles of y/(sigma·√h·season), rising; `season` (P, H) the relative size of moves
+    that start in each phase of the day, ones for daily steps.
+    """
+
+    z: Floats
+    season: Floats
+
+    def widths(self, sigma: Floats, phases: NDArray[np.int64], horizons: tuple[int, ...]) -> Floats:
+        """sigma·√h·season (R, H) for rows with scale `sigma` (R,) at `phases` (R,) of the day."""
+        return horizon_scale(sigma, horizons) * self.season[phases]
+
+    def quantiles(self, sigma: Floats, phases: NDArray[np.int64], horizons: tuple[int, ...]) -> Floats:
+        """FHS with its hour of day (R, H, Q): `widths` times z."""
+        return self.widths(sigma, phases, horizons)[:, :, None] * self.z
+
+
+def unseasoned(z: Floats) -> Scale:
+    """The scale of a daily recipe, which has one phase."""
+    return Scale(z, np.ones((1, len(z))))
 
 
 def fhs(sigma: Floats, z: Floats, horizons: tuple[int, ...] = HORIZONS) -> Floats:

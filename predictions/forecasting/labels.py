@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from predictions.forecasting.metrics import block_days, mean_interval, means_by_date, skill, skill_interval
+from predictions.forecasting.frequency import Frequency
+from predictions.forecasting.metrics import block_dates, mean_interval, means_by_date, skill, skill_interval
 from predictions.forecasting.series import Bools, Dates, Floats
 
 MIN_DATES = 30
@@ -56,8 +57,11 @@ def evidence(
     inside_95: Bools,
     baseline: str,
     horizon: int,
+    spacing_days: float = 1,
 ) -> Evidence:
     """Judge settled forecasts of one horizon (days), one entry (R,) per coin and cutoff; scores are CRPS.
+
+    `cutoffs` are dates (D), `spacing_days` how far apart they lie.
 
     Too early below 30 dates or 10 non-overlapping blocks of the horizon. Better or worse only when the 95 %
     block-bootstrap interval of the skill excludes 0, which takes `has_interval`; otherwise equal.
@@ -68,8 +72,8 @@ def evidence(
     days, model = means_by_date(cutoffs, model_scores)
     baseline_by_date = means_by_date(cutoffs, baseline_scores)[1]
     interval = None
-    if has_interval(len(days), horizon):
-        interval = skill_interval(model, baseline_by_date, horizon)
+    if has_interval(len(days), horizon, spacing_days):
+        interval = skill_interval(model, baseline_by_date, horizon, spacing_days=spacing_days)
     is_early = len(days) < MIN_DATES or non_overlapping_blocks(days, horizon) < MIN_BLOCKS
     return Evidence(
         label=Label.TOO_EARLY if is_early else _label(interval),
@@ -85,9 +89,14 @@ def evidence(
     )
 
 
-def has_interval(n_dates: int, horizon: int) -> bool:
-    """Whether an interval is shown: from 90 dates and three bootstrap blocks of max(30, 2h) dates on."""
-    return n_dates >= max(MIN_DATES_FOR_INTERVAL, MIN_BLOCKS_FOR_INTERVAL * block_days(horizon))
+def has_interval(n_dates: int, horizon: int, spacing_days: float = 1) -> bool:
+    """Whether an interval is shown: from 90 dates and three bootstrap blocks of max(30, 2h) days on."""
+    return n_dates >= max(MIN_DATES_FOR_INTERVAL, MIN_BLOCKS_FOR_INTERVAL * block_dates(horizon, spacing_days))
+
+
+def whole_days(horizon: int, frequency: Frequency) -> int:
+    """A horizon in steps as the days that its targets may overlap: 1 for all hours of a day."""
+    return -(-horizon // frequency.steps_per_day)
 
 
 def non_overlapping_blocks(days: Dates, horizon: int) -> int:

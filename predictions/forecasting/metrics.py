@@ -1,5 +1,6 @@
 """Scores of quantile forecasts, and honest intervals for their means: n counts dates, never coin x date."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,13 @@ def skill(model: Floats, baseline: Floats) -> float:
 
 
 def block_days(horizon: int) -> int:
-    """Length of the bootstrap's blocks for overlapping `horizon`-day targets."""
+    """Length in days of the bootstrap's blocks for overlapping `horizon`-day targets."""
     return max(MIN_BLOCK_DAYS, 2 * horizon)
+
+
+def block_dates(horizon: int, spacing_days: float = 1) -> int:
+    """The same length in dates that lie `spacing_days` apart."""
+    return max(1, math.ceil(block_days(horizon) / max(1.0, spacing_days)))
 
 
 def resampled_positions(dates: int, block: int, *, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -66,27 +72,49 @@ def resampled_positions(dates: int, block: int, *, resamples: int, seed: int) ->
     Blocks wrap around (the circular form of Politis & Romano, 1992), so that the first and last dates are
     drawn as often as the others: without that the interval of a short record need not contain its own mean.
     """
-    if block > dates:
-        raise ValueError(f"blocks of {block} dates need as many, not {dates}")
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, dates, size=(resamples, -(-dates // block)))
+    starts = _block_starts(dates, block, resamples, seed)
     return (starts[:, :, None] + np.arange(block)).reshape(resamples, -1)[:, :dates] % dates
 
 
+def resampled_means(values: Floats, block: int, *, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
+    """Means (resamples,) of `values` (D,) at `resampled_positions`, from sums over whole blocks."""
+    dates = len(values)
+    starts = _block_starts(dates, block, resamples, seed)
+    total = np.concatenate([[0.0], np.cumsum(np.concatenate([values, values], dtype=float))])
+    rest = dates - (starts.shape[1] - 1) * block
+    sums = (total[starts[:, :-1] + block] - total[starts[:, :-1]]).sum(axis=1)
+    means: Floats = (sums + total[starts[:, -1] + rest] - total[starts[:, -1]]) / dates
+    return means
+
+
+def _block_starts(dates: int, block: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    if block > dates:
+        raise ValueError(f"blocks of {block} dates need as many, not {dates}")
+    return np.random.default_rng(seed).integers(0, dates, size=(resamples, -(-dates // block)))
+
+
 def skill_interval(
-    model: Floats, baseline: Floats, horizon: int, *, resamples: int = RESAMPLES, seed: int = 0
+    model: Floats,
+    baseline: Floats,
+    horizon: int,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    spacing_days: float = 1,
 ) -> tuple[float, float]:
     """95 % interval of `skill` from scores by date (D,), resampling both in the same blocks."""
-    chosen = resampled_positions(len(model), block_days(horizon), resamples=resamples, seed=seed)
-    draws = 1 - model[chosen].mean(axis=1) / baseline[chosen].mean(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
+    block = block_dates(horizon, spacing_days)
+    ours, theirs = (resampled_means(scores, block, resamples=resamples, seed=seed) for scores in (model, baseline))
+    low, high = np.quantile(1 - ours / theirs, [0.025, 0.975])
     return float(low), float(high)
 
 
-def mean_interval(values: Floats, horizon: int, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def mean_interval(
+    values: Floats, horizon: int, *, resamples: int = RESAMPLES, seed: int = 0, spacing_days: float = 1
+) -> tuple[float, float]:
     """95 % interval of the mean of values by date (D,), as of a coverage."""
-    chosen = resampled_positions(len(values), block_days(horizon), resamples=resamples, seed=seed)
-    low, high = np.quantile(values[chosen].mean(axis=1), [0.025, 0.975])
+    block = block_dates(horizon, spacing_days)
+    low, high = np.quantile(resampled_means(values, block, resamples=resamples, seed=seed), [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -3,7 +3,6 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from predictions.forecasting.recipe import Recipe
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @keras.saving.register_keras_serializable(package="cryptopredict")
@@ -71,43 +70,52 @@ def seed_everything(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def make_train_step(model: Any, recipe: Recipe, *, epoch_steps: int) -> Callable[[Batch], float]:
-    """One AdamW step on the mean pinball loss: half an epoch of warm-up, then a cosine to zero.
+class Trainer:
+    """AdamW on the mean pinball loss: half an epoch of warm-up, then a cosine to zero."""
 
-    The returned function takes (steps, last, targets (B, H) with NaN where masked) and gives the loss.
-    """
-    warm_up = max(1, epoch_steps // 2)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        warmup_target=recipe.learning_rate,
-        warmup_steps=warm_up,
-        decay_steps=max(1, recipe.epochs * epoch_steps - warm_up),
-    )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.gradient_clip_norm)
-    optimizer.build(model.trainable_variables)
-    levels = tf.constant(recipe.levels, dtype=tf.float32)
+    def __init__(self, model: Any, recipe: Recipe, *, epoch_steps: int) -> None:
+        warm_up = max(1, epoch_steps // 2)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warm_up,
+            decay_steps=max(1, recipe.epochs * epoch_steps - warm_up),
+        )
+        optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=recipe.weight_decay, clipnorm=recipe.gradient_clip_norm
+        )
+        optimizer.build(model.trainable_variables)
+        self.variables: list[Any] = [*model.variables, *optimizer.variables]
+        self._step = _compile_step(model, optimizer, tf.constant(recipe.levels, dtype=tf.float32))
+
+    def step(self, batch: Batch) -> float:
+        """One step on (steps, last, targets (B, H) with NaN where masked, weights (B,)); returns the loss before it."""
+        return float(self._step(*(tf.constant(array) for array in batch)))
+
+
+def _compile_step(model: Any, optimizer: Any, levels: Any) -> Any:
     takes_steps = len(model.inputs) > 1
 
     @tf.function(reduce_retracing=True)
-    def step(steps: Any, last: Any, target: Any) -> Any:
+    def step(steps: Any, last: Any, target: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
             quantiles = model([steps, last] if takes_steps else [last], training=True)
-            loss = masked_pinball(target, quantiles, levels)
+            loss = masked_pinball(target, quantiles, levels, weight)
             total = tf.add_n([loss, *model.losses])
         gradients = tape.gradient(total, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss
 
-    return lambda batch: float(step(*(tf.constant(array) for array in batch)))
+    return step
 
 
-def masked_pinball(target: Any, quantiles: Any, levels: Any) -> Any:
-    """Mean pinball loss of quantiles (B, H, Q) over the targets (B, H) that are not NaN."""
+def masked_pinball(target: Any, quantiles: Any, levels: Any, weight: Any) -> Any:
+    """Mean pinball loss of quantiles (B, H, Q) over the targets (B, H) that are not NaN, rows weighted (B,)."""
     known = tf.logical_not(tf.math.is_nan(target))
     error = tf.where(known, target, 0.0)[:, :, None] - quantiles
     loss = tf.reduce_mean(tf.maximum(levels * error, (levels - 1.0) * error), axis=2)
-    weight = tf.cast(known, tf.float32)
-    return tf.reduce_sum(loss * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
+    count = tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+    return tf.reduce_sum(tf.where(known, loss, 0.0) * weight[:, None]) / count
 
 
 def export_onnx(model: Any) -> bytes:

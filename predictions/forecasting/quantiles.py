@@ -17,8 +17,14 @@ def level_name(level: float) -> str:
     return f"q{round(level * 1000):03d}"
 
 
+def short_level_name(level: float) -> str:
+    """The shorter name of a level in a back-test's CSV: q025, q05, q10, q975."""
+    name = level_name(level)
+    return name[:-1] if name.endswith("0") else name
+
+
 def horizon_scale(sigma: Floats, horizons: tuple[int, ...] = HORIZONS) -> Floats:
-    """sigma·√h (R, H): the standard deviation of a random walk over each horizon, from daily sigma (R,)."""
+    """sigma·√h (R, H): the standard deviation of a random walk over each horizon, from sigma of one step (R,)."""
     return sigma[:, None] * np.sqrt(np.asarray(horizons, dtype=float))[None, :]
 
 

@@ -1,24 +1,19 @@
-"""Daily price panels: building, cleaning and deciding which coins have enough history to forecast."""
+"""Price panels: building, cleaning and deciding which coins have enough history to forecast."""
 
-import csv
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from predictions.forecasting.frequency import DAILY_STEPS, Frequency, frequency_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Dates = NDArray[np.datetime64]
 
-MIN_DAYS = 90
-MAX_GAP_DAYS = 3
-NEAR_CONSTANT_RETURN = 0.006
-NEAR_CONSTANT_DAYS = 365
-MIN_DAYS_TO_JUDGE = 30
 MIN_SHARE_OF_COINS = 0.5
 
 NO_PRICE = "no price at cutoff"
@@ -27,10 +22,10 @@ NEAR_CONSTANT = "near-constant: stable or wrapped"
 
 @dataclass(frozen=True)
 class Panel:
-    """Prices of many coins on consecutive days.
+    """Prices of many coins at consecutive moments: each day's 00:00 UTC, or each full hour.
 
-    `dates` (T,) datetime64[D] without holes; `coins` the N names in order; `prices` (T, N) in USD at 00:00
-    UTC of the date, NaN where unknown.
+    `dates` (T,) datetime64[D] or [h] without holes; `coins` the N names in order; `prices` (T, N) in USD at
+    those moments, NaN where unknown.
     """
 
     dates: Dates
@@ -40,24 +35,29 @@ class Panel:
     def __post_init__(self) -> None:
         if self.prices.shape != (len(self.dates), len(self.coins)):
             raise ValueError(f"prices are {self.prices.shape}, not {(len(self.dates), len(self.coins))}")
-        if len(self.dates) > 1 and not (np.diff(self.dates) == np.timedelta64(1, "D")).all():
-            raise ValueError("a panel's dates are consecutive days")
+        if len(self.dates) > 1 and not (np.diff(self.dates) == self.frequency.span(1)).all():
+            raise ValueError(f"a panel's dates are consecutive {self.frequency.noun}s")
 
-    def index_of(self, day: date) -> int:
-        """Row of `day`; KeyError outside the panel."""
-        row = int((np.datetime64(day, "D") - self.dates[0]).astype(int)) if len(self.dates) else -1
+    @property
+    def frequency(self) -> Frequency:
+        """Daily or hourly, as the dates' unit says."""
+        return frequency_of(self.dates)
+
+    def index_of(self, at: date) -> int:
+        """Row of a date or moment; KeyError outside the panel."""
+        row = int((self.frequency.moment(at) - self.dates[0]).astype(int)) if len(self.dates) else -1
         if not 0 <= row < len(self.dates):
-            raise KeyError(f"{day} is not in the panel")
+            raise KeyError(f"{at} is not in the panel")
         return row
 
     def until(self, cutoff: date) -> "Panel":
-        """What was known at 00:00 UTC of `cutoff`: every later row is gone."""
-        end = int(np.searchsorted(self.dates, np.datetime64(cutoff, "D"), side="right"))
+        """What was known at `cutoff` (00:00 UTC of a date): every later row is gone."""
+        end = int(np.searchsorted(self.dates, self.frequency.moment(cutoff), side="right"))
         return Panel(self.dates[:end], self.coins, self.prices[:end])
 
     @property
     def last_date(self) -> date:
-        """The newest date; IndexError for an empty panel."""
+        """The newest date, or moment (UTC, without a time zone) of an hourly panel; IndexError for an empty one."""
         return self.dates[-1].astype(object)
 
 
@@ -65,43 +65,47 @@ def build_panel(
     rows: Iterable[tuple[str, date, float | None]] | Mapping[str, Mapping[date, float | None]],
     *,
     now: datetime | None = None,
+    frequency: Frequency = DAILY_STEPS,
 ) -> Panel:
-    """A panel from (coin, date, USD price) rows or from {coin: {date: price}}.
+    """A panel from (coin, date or moment, USD price) rows or from {coin: {date: price}}.
 
-    A missing, non-finite, zero or negative price is unknown (NaN). A row stamped with a time of day other
-    than 00:00 UTC is the live point of a day that has not closed and is left out, as are dates after `now`
-    and the last days that few coins have. ValueError when a coin has two prices for one date, or nothing is
-    left, or when `now` has no time zone.
+    A missing, non-finite, zero or negative price is unknown (NaN). A row stamped with a time between two
+    steps (other than 00:00 UTC of a daily panel) is the live point of one that has not closed and is left
+    out, as are rows after `now` and the last ones that few coins have. ValueError when a coin has two prices
+    for one moment, or nothing is left, or when `now` has no time zone.
     """
     if now is not None and now.tzinfo is None:
         raise ValueError("now needs a time zone")
     if isinstance(rows, Mapping):
         rows = ((coin, day, price) for coin, by_date in rows.items() for day, price in by_date.items())
+    latest = frequency.moment(now) if now is not None else None
     known: dict[tuple[str, date], float] = {}
     for coin, stamp, price in rows:
-        day = _closed_day(stamp)
-        if day is None or (now is not None and day > now.astimezone(UTC).date()):
+        at = _closed_step(stamp, frequency)
+        if at is None or (latest is not None and frequency.moment(at) > latest):
             continue
-        if (coin, day) in known:
-            raise ValueError(f"{coin} has two prices for {day}")
+        if (coin, at) in known:
+            raise ValueError(f"{coin} has two prices for {at}")
         is_usable = price is not None and np.isfinite(price) and price > 0
-        known[coin, day] = float(price) if is_usable and price is not None else np.nan
+        known[coin, at] = float(price) if is_usable and price is not None else np.nan
     if not known:
         raise ValueError("no prices to build a panel from")
-    return drop_thin_last_days(_assemble(known))
+    return drop_thin_last_days(_assemble(known, frequency))
 
 
-def _closed_day(stamp: date) -> date | None:
+def _closed_step(stamp: date, frequency: Frequency) -> date | None:
     if not isinstance(stamp, datetime):
-        return stamp
-    stamp = stamp.astimezone(UTC) if stamp.tzinfo else stamp
-    return stamp.date() if stamp.time() == time() else None
+        return stamp if frequency is DAILY_STEPS else datetime.combine(stamp, time())
+    stamp = stamp.astimezone(UTC).replace(tzinfo=None) if stamp.tzinfo else stamp
+    if frequency is DAILY_STEPS:
+        return stamp.date() if stamp.time() == time() else None
+    return stamp if (stamp.minute, stamp.second, stamp.microsecond) == (0, 0, 0) else None
 
 
-def _assemble(known: dict[tuple[str, date], float]) -> Panel:
+def _assemble(known: dict[tuple[str, date], float], frequency: Frequency) -> Panel:
     coins = sorted({coin for coin, _ in known})
     column = {coin: n for n, coin in enumerate(coins)}
-    days = np.array([day for _, day in known], dtype="datetime64[D]")
+    days = np.array([day for _, day in known], dtype=f"datetime64[{frequency.unit}]")
     dates = np.arange(days.min(), days.max() + 1)
     prices = np.full((len(dates), len(coins)), np.nan)
     prices[(days - dates[0]).astype(int), [column[coin] for coin, _ in known]] = list(known.values())
@@ -109,51 +113,27 @@ def _assemble(known: dict[tuple[str, date], float]) -> Panel:
 
 
 def drop_thin_last_days(panel: Panel) -> Panel:
-    """Without the last days that fewer than half of the lately priced coins have: they are still arriving."""
+    """Without the last steps that fewer than half of the lately priced coins have: they are still arriving."""
     has_price = np.isfinite(panel.prices)
     end = len(panel.dates)
     while end > 1:
-        expected = has_price[max(0, end - 1 - MAX_GAP_DAYS) : end - 1].any(axis=0).sum()
+        expected = has_price[max(0, end - 1 - panel.frequency.max_gap_steps) : end - 1].any(axis=0).sum()
         if has_price[end - 1].sum() > 0 and has_price[end - 1].sum() >= MIN_SHARE_OF_COINS * expected:
             break
         end -= 1
-    return Panel(panel.dates[:end], panel.coins, panel.prices[:end])
-
-
-def read_csv_folder(path: Path) -> Panel:
-    """A panel from `<coin id>.csv` files with `date` and `price` columns.
-
-    FileNotFoundError without any such file, ValueError naming the file and line of a bad value.
-    """
-    files = sorted(Path(path).glob("*.csv"))
-    if not files:
-        raise FileNotFoundError(f"no CSV files in {path}")
-    return build_panel(row for file in files for row in _read_csv(file))
-
-
-def _read_csv(file: Path) -> Iterable[tuple[str, date, float | None]]:
-    with file.open(newline="") as lines:
-        reader = csv.DictReader(lines)
-        if not {"date", "price"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{file.name}: needs the columns date and price")
-        for row in reader:
-            try:
-                price = float(row["price"]) if row["price"] else None
-                yield file.stem, date.fromisoformat(row["date"]), price
-            except ValueError as error:
-                raise ValueError(f"{file.name}, line {reader.line_num}: {error}") from error
+    return panel if end == len(panel.dates) else panel.until(panel.dates[end - 1].astype(object))
 
 
 def dataset_hash(panel: Panel) -> str:
     """SHA-256 (hex) of the panel's coins, dates and prices: equal panels, equal hashes."""
     digest = hashlib.sha256("\n".join(panel.coins).encode())
-    digest.update(panel.dates.astype("datetime64[D]").astype("<i8").tobytes())
+    digest.update(panel.dates.astype("<i8").tobytes())
     digest.update(np.where(np.isnan(panel.prices), np.nan, panel.prices).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
 def fill_short_gaps(prices: Floats) -> Floats:
-    """Prices (T, N) with gaps of at most three days filled by the last known price; longer gaps stay NaN.
+    """Prices (T, N) with gaps of at most three steps filled by the last known price; longer gaps stay NaN.
 
     Only gaps that have ended are filled, so the fill never uses a later price and a coin that stopped stays
     stopped.
@@ -162,7 +142,7 @@ def fill_short_gaps(prices: Floats) -> Floats:
     known = np.isfinite(prices)
     last = np.maximum.accumulate(np.where(known, days, -1), axis=0)
     following = np.minimum.accumulate(np.where(known, days, len(prices))[::-1], axis=0)[::-1]
-    is_short = ~known & (last >= 0) & (following < len(prices)) & (following - last - 1 <= MAX_GAP_DAYS)
+    is_short = ~known & (last >= 0) & (following < len(prices)) & (following - last - 1 <= DAILY_STEPS.max_gap_steps)
     carried = np.take_along_axis(prices, np.maximum(last, 0), axis=0)
     return np.where(is_short, carried, prices)
 
@@ -181,44 +161,45 @@ def days_since_restart(filled: Floats) -> NDArray[np.int64]:
     return days - np.maximum.accumulate(np.where(known, -1, days), axis=0)
 
 
-def is_near_constant(prices: Floats) -> Bools:
-    """Whether the median |daily return| of the 365 days up to each day (T, N) is below 0.6 %.
+def is_near_constant(prices: Floats, frequency: Frequency = DAILY_STEPS) -> Bools:
+    """Whether the median |return| of the year up to each step (T, N) is below 0.6 % a day (0.04 % an hour).
 
-    Judged day by day from the past alone, so that a peg of today says nothing about earlier years. Gaps count
-    neither way; under 30 returns there is no verdict (False).
+    Judged step by step from the past alone, so that a peg of today says nothing about earlier years. Gaps
+    count neither way; under 30 days of returns there is no verdict (False).
     """
     moves = np.abs(log_returns(prices))
-    small = _sum_of_last(moves < NEAR_CONSTANT_RETURN, NEAR_CONSTANT_DAYS)
-    valid = _sum_of_last(np.isfinite(moves), NEAR_CONSTANT_DAYS)
-    return (valid >= MIN_DAYS_TO_JUDGE) & (2 * small > valid)
+    small = _sum_of_last(moves < frequency.near_constant_return, frequency.near_constant_steps)
+    valid = _sum_of_last(np.isfinite(moves), frequency.near_constant_steps)
+    return (valid >= frequency.min_steps_to_judge) & (2 * small > valid)
 
 
-def _sum_of_last(flags: Bools, days: int) -> NDArray[np.int64]:
+def _sum_of_last(flags: Bools, steps: int) -> NDArray[np.int64]:
     total = np.cumsum(flags, axis=0, dtype=np.int64)
     earlier = np.zeros_like(total)
-    earlier[days:] = total[:-days]
+    earlier[steps:] = total[:-steps]
     return total - earlier
 
 
-def is_eligible(prices: Floats, filled: Floats) -> Bools:
-    """Where (T, N) a forecast may start: an observed price, 90 days since a restart, not near-constant."""
-    return np.isfinite(prices) & (days_since_restart(filled) >= MIN_DAYS) & ~is_near_constant(prices)
+def is_eligible(prices: Floats, filled: Floats, frequency: Frequency = DAILY_STEPS) -> Bools:
+    """Where (T, N) a forecast may start: an observed price, 90 days (30 of hours) since a restart, not pegged."""
+    seasoned = days_since_restart(filled) >= frequency.min_steps
+    return np.isfinite(prices) & seasoned & ~is_near_constant(prices, frequency)
 
 
 def eligibility(panel: Panel, cutoff: date) -> dict[str, str]:
     """Why each ineligible coin cannot be forecast at `cutoff`; coins that can are absent."""
-    past = panel.until(cutoff)
-    if not len(past.dates) or past.last_date != cutoff:
+    past, frequency = panel.until(cutoff), panel.frequency
+    if not len(past.dates) or past.dates[-1] != frequency.moment(cutoff):
         return dict.fromkeys(panel.coins, NO_PRICE)
     has_price = np.isfinite(past.prices[-1])
-    days = days_since_restart(fill_short_gaps(past.prices))[-1]
-    constant = is_near_constant(past.prices)[-1]
+    steps = days_since_restart(fill_short_gaps(past.prices))[-1]
+    constant = is_near_constant(past.prices, frequency)[-1]
     reasons = {}
     for n, coin in enumerate(panel.coins):
         if not has_price[n]:
             reasons[coin] = NO_PRICE
-        elif days[n] < MIN_DAYS:
-            reasons[coin] = f"not enough data: {days[n]} of {MIN_DAYS} days"
+        elif steps[n] < frequency.min_steps:
+            reasons[coin] = f"not enough data: {steps[n]} of {frequency.min_steps} {frequency.noun}s"
         elif constant[n]:
             reasons[coin] = NEAR_CONSTANT
     return reasons

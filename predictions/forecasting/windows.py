@@ -13,7 +13,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Forecast origins as pairs of a day and a coin: `days` (R,) and `coins` (R,) index into a panel."""
+    """Forecast origins as pairs of a step and a coin: `days` (R,) and `coins` (R,) index into a panel."""
 
     days: Integers
     coins: Integers
@@ -26,12 +26,18 @@ class Rows:
         return Rows(self.days[chosen], self.coins[chosen])
 
 
-def eligible_rows(features: Features, *, first_day: int = 0, last_day: int | None = None, window: int) -> Rows:
-    """Every eligible origin with a whole window from `first_day` to `last_day` inclusive, by day and coin."""
+def eligible_rows(
+    features: Features, *, first_day: int = 0, last_day: int | None = None, window: int, every: int = 1
+) -> Rows:
+    """Every eligible origin with a whole window from row `first_day` to `last_day` inclusive, by day and coin.
+
+    `every` keeps only each so many-th row, counted from `first_day`.
+    """
     end = len(features.dates) if last_day is None else last_day + 1
     start = max(first_day, window - 1)
     days, coins = np.nonzero(features.eligible[start:end])
-    return Rows(days + start, coins)
+    rows = Rows(days + start, coins)
+    return rows if every == 1 else rows.take((rows.days - first_day) % every == 0)
 
 
 class WindowReader:

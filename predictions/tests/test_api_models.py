@@ -235,9 +235,9 @@ def test_it_says_in_the_forecast_why_the_baseline_is_the_headline(
     issuing.issue_forecasts(now=NOW)
     horizons = ask("cryptocurrencies/bitcoin/forecast/")["horizons"]
     assert (horizons[0]["headline"], horizons[0]["headline_reason"]) == ("model", "")
-    assert horizons[4]["headline_reason"].startswith("The model has not shown that it does better")
+    assert horizons[1]["headline_reason"].startswith("The model has not shown that it does better")
     ModelAlarm.objects.create(model=serving, kind="expired", message="Too old.", stops_headline=True)
-    assert ask("cryptocurrencies/bitcoin/forecast/")["horizons"][4]["headline_reason"] == "Too old."
+    assert ask("cryptocurrencies/bitcoin/forecast/")["horizons"][1]["headline_reason"] == "Too old."
 
 
 # A forecast now -------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_it_knows_what_the_starter_models_back_test_said(serving: TrainedModel) 
     one_day = rows[0]["against"]["fhs"]
     assert (one_day["label"], one_day["n_dates"] > 600) == ("beats_baseline", True)
     assert record.headline_for(1, record.evidence_by_horizon()[1], serving) == "model"
-    assert record.headline_for(7, record.evidence_by_horizon()[7], serving) == "fhs"
+    assert record.headline_for(2, record.evidence_by_horizon()[2], serving) == "fhs"
 
 
 # Rolling back ---------------------------------------------------------------------------------------

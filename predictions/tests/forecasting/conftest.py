@@ -13,7 +13,7 @@ from predictions.forecasting.serving import Forecaster, load
 
 from .simulate import market
 
-STARTER = Path(__file__).resolve().parents[2] / "starter"
+STARTER = Path(__file__).resolve().parents[2] / "starter" / "daily"
 
 
 @pytest.fixture(scope="session")

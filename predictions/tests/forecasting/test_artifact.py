@@ -144,7 +144,7 @@ def test_it_writes_a_folder_whole_and_never_over_another(tmp_path: Path, starter
     parts: dict[str, Any] = {
         "manifest": listed,
         "onnx": source.onnx,
-        "z": source.z,
+        "scale": source.scale,
         "weights": source.weights,
     }
     digest = write_artifact(tmp_path / "new", **parts)
@@ -168,5 +168,7 @@ def test_it_leaves_nothing_behind_when_writing_fails(
 
     monkeypatch.setattr("predictions.forecasting.artifact.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_artifact(tmp_path / "new", manifest={"recipe": {}}, onnx=source.onnx, z=source.z, weights=source.weights)
+        write_artifact(
+            tmp_path / "new", manifest={"recipe": {}}, onnx=source.onnx, scale=source.scale, weights=source.weights
+        )
     assert list(tmp_path.iterdir()) == []

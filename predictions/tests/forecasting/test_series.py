@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from predictions.forecasting.folders import read_csv_folder
 from predictions.forecasting.series import (
     NEAR_CONSTANT,
     NO_PRICE,
@@ -16,7 +17,6 @@ from predictions.forecasting.series import (
     eligibility,
     fill_short_gaps,
     is_near_constant,
-    read_csv_folder,
 )
 
 from .simulate import day, market, with_prices
@@ -162,7 +162,7 @@ def test_it_reads_a_folder_of_csv_files(tmp_path: Path) -> None:
 
 def test_it_names_the_file_and_line_of_a_bad_value(tmp_path: Path) -> None:
     (tmp_path / "bitcoin.csv").write_text("date,price\n2024-01-01,10\n2024-01-02,ten\n")
-    with pytest.raises(ValueError, match=r"bitcoin\.csv, line 3"):
+    with pytest.raises(ValueError, match=r"bitcoin\.csv: line 3"):
         read_csv_folder(tmp_path)
 
 

@@ -9,9 +9,14 @@ import pytest
 
 from predictions.forecasting import starter as command
 from predictions.forecasting.artifact import read_artifact
+from predictions.forecasting.features import feature_names
+from predictions.forecasting.folders import read_csv_folder
+from predictions.forecasting.frequency import FREQUENCIES
+from predictions.forecasting.leakage import run_checks, subject_of
 from predictions.forecasting.quantiles import HORIZONS
-from predictions.forecasting.recipe import DAILY
-from predictions.forecasting.series import Panel, dataset_hash, read_csv_folder
+from predictions.forecasting.recipe import RECIPES
+from predictions.forecasting.series import Panel, dataset_hash
+from predictions.forecasting.serving import CoinForecast, load
 
 from .simulate import market
 
@@ -25,23 +30,41 @@ def write_csv_folder(folder: Path, panel: Panel) -> None:
         (folder / f"{coin}.csv").write_text("\n".join(["date,price", *lines, ""]))
 
 
-def test_it_ships_well_under_a_megabyte(starter_folder: Path) -> None:
-    assert sum(file.stat().st_size for file in starter_folder.iterdir()) < 200_000
+@pytest.fixture(params=["daily", "hourly"])
+def shipped_folder(request: pytest.FixtureRequest, starter_folder: Path) -> Path:
+    return starter_folder.parent / request.param
 
 
-def test_it_ships_the_recipe_of_this_version(starter_folder: Path) -> None:
-    shipped = read_artifact(starter_folder)
-    assert shipped.recipe == DAILY
-    assert sum(array.size for array in shipped.weights.values()) == 1595
+def test_it_ships_well_under_a_megabyte(shipped_folder: Path) -> None:
+    assert sum(file.stat().st_size for file in shipped_folder.iterdir()) < 200_000
 
 
-def test_it_ships_a_card_with_n_and_interval_for_every_horizon(starter_folder: Path) -> None:
-    card = (starter_folder / "card.md").read_text()
+def test_it_ships_the_recipe_of_this_version(shipped_folder: Path) -> None:
+    shipped = read_artifact(shipped_folder)
+    assert shipped.recipe == RECIPES[shipped_folder.name][0]
+    assert shipped.manifest["features"] == list(feature_names(shipped.recipe))
+    assert shipped.scale.season.shape[0] == shipped.recipe.steps.steps_per_day
+
+
+def test_it_ships_a_card_with_n_and_interval_for_every_horizon(shipped_folder: Path) -> None:
+    card = (shipped_folder / "card.md").read_text()
     rows = [line.split("|") for line in card.splitlines() if "| lstm |" in line]
-    assert [int(cells[1]) for cells in rows] == list(HORIZONS)
+    assert [int(cells[1]) for cells in rows] == list(RECIPES[shipped_folder.name][0].horizons)
     assert all(int(cells[3]) > 300 and cells[5].count("[") == cells[6].count("[") == 1 for cells in rows)
-    assert json.loads((starter_folder / "manifest.json").read_text())["dataset_sha256"] in card
-    assert command.COMMAND in card
+    assert json.loads((shipped_folder / "manifest.json").read_text())["dataset_sha256"] in card
+    assert command.command_of(shipped_folder.name) in card
+
+
+def test_it_serves_hours_as_it_serves_days(starter_folder: Path) -> None:
+    forecaster = load(starter_folder.parent / "hourly")
+    random = np.random.default_rng(1)
+    moments = np.datetime64("2024-01-01", "h") + np.arange(1000)
+    prices = 100 * np.exp(np.cumsum(0.005 * random.standard_t(5, (1000, 3)), axis=0))
+    panel = Panel(moments, ["bitcoin", "a", "b"], prices)
+    found = forecaster.forecast(panel, cutoff=panel.last_date)["a"]
+    assert isinstance(found, CoinForecast)
+    assert found.horizons == (1, 2, 4, 6, 8, 12, 18, 24)
+    assert (np.diff(found.log_quantiles, axis=1) > 0).all()
 
 
 def test_it_refuses_to_write_over_another_model(tmp_path: Path, starter_folder: Path) -> None:
@@ -65,19 +88,31 @@ def test_it_trains_and_describes_a_model_from_a_folder_of_prices(tmp_path: Path)
 
 
 @pytest.mark.shared
-def test_it_was_made_from_the_shared_daily_prices(starter_folder: Path) -> None:
-    panel = read_csv_folder(SHARED / "data" / "daily")
-    manifest = read_artifact(starter_folder).manifest
+def test_it_was_made_from_the_shared_prices(shipped_folder: Path) -> None:
+    frequency = FREQUENCIES[shipped_folder.name]
+    panel = read_csv_folder(SHARED / "data" / shipped_folder.name, frequency=frequency)
+    manifest = read_artifact(shipped_folder).manifest
     assert manifest["dataset_sha256"] == dataset_hash(panel)
 
 
 @pytest.mark.shared
 @pytest.mark.slow
-def test_it_is_reproduced_by_training_again(starter_folder: Path) -> None:
+def test_it_is_reproduced_by_training_again(shipped_folder: Path) -> None:
     from predictions.forecasting.training import train
 
-    panel = read_csv_folder(SHARED / "data" / "daily")
-    again, shipped = train(panel, cutoff=panel.last_date), read_artifact(starter_folder)
+    shipped = read_artifact(shipped_folder)
+    panel = read_csv_folder(SHARED / "data" / shipped_folder.name, frequency=shipped.recipe.steps)
+    again = train(panel, cutoff=panel.last_date, recipe=shipped.recipe)
     np.testing.assert_allclose(again.z, shipped.z, atol=1e-12)
     for name, array in shipped.weights.items():
         np.testing.assert_allclose(again.weights[name], array, atol=1e-3)
+
+
+@pytest.mark.shared
+def test_it_finds_no_leak_on_the_shared_daily_prices(starter_folder: Path) -> None:
+    panel = read_csv_folder(SHARED / "data" / "daily")
+    recent = panel.dates >= np.datetime64("2022-06-01")
+    coins = slice(0, 60)
+    part = Panel(panel.dates[recent], panel.coins[coins], panel.prices[recent, coins])
+    found = run_checks(subject_of(part, read_artifact(starter_folder)))
+    assert {check.__name__: leak for check, leak in found if leak} == {}

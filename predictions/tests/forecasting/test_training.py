@@ -87,15 +87,15 @@ class Fit:
     trained: Trained
     folder: Path
     sha256: str
-    epochs: list[tuple[int, int, float]]
+    told: list[tuple[float, float]]
 
 
 @pytest.fixture(scope="module")
 def fitted(wide_panel: Panel, tmp_path_factory: pytest.TempPathFactory) -> Fit:
-    epochs: list[tuple[int, int, float]] = []
-    trained = train(wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), progress=lambda *told: epochs.append(told))
+    told: list[tuple[float, float]] = []
+    trained = train(wide_panel, cutoff=day(wide_panel, CUTOFF_ROW), progress=lambda *now: told.append(now))
     folder = tmp_path_factory.mktemp("trained") / "model"
-    return Fit(wide_panel, trained, folder, save(trained, folder, extra={"site": "test"}, card="# Card"), epochs)
+    return Fit(wide_panel, trained, folder, save(trained, folder, extra={"site": "test"}, card="# Card"), told)
 
 
 def keras_quantiles(trained: Trained, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
@@ -113,14 +113,37 @@ def keras_quantiles(trained: Trained, panel: Panel) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.slow
-def test_it_reports_every_epoch(fitted: Fit) -> None:
-    assert [(epoch, epochs) for epoch, epochs, _ in fitted.epochs] == [(n, 4) for n in (1, 2, 3, 4)]
-    assert [loss for *_, loss in fitted.epochs] == fitted.trained.metrics["losses"]
+def test_it_reports_its_progress_and_loss_while_it_trains(fitted: Fit) -> None:
+    shares = [share for share, _ in fitted.told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert {0.25, 0.5, 0.75, 1} <= set(shares)
+    assert [round(loss, 6) for share, loss in fitted.told if share % 0.25 == 0] == fitted.trained.metrics["losses"]
+
+
+@pytest.mark.slow
+def test_it_goes_on_after_a_kill_and_ends_with_the_same_weights(fitted: Fit, tmp_path: Path) -> None:
+    def kill(share: float, _: float) -> None:
+        if share > 0.6:
+            raise KeyboardInterrupt
+
+    panel, cutoff = fitted.panel, fitted.trained.cutoff
+    with pytest.raises(KeyboardInterrupt):
+        train(panel, cutoff=cutoff, progress=kill, checkpoints=tmp_path)
+    told: list[float] = []
+    resumed = train(panel, cutoff=cutoff, progress=lambda share, _: told.append(share), checkpoints=tmp_path)
+    assert min(told) > 0.5
+    assert resumed.metrics["losses"] == fitted.trained.metrics["losses"]
+    for name, array in fitted.trained.weights.items():
+        assert resumed.weights[name].tobytes() == array.tobytes(), name
+    other = train(panel, cutoff=cutoff, seed=8, checkpoints=tmp_path, progress=lambda share, _: told.append(-share))
+    assert -1 <= min(told) < max(share for share in told if share < 0) > -0.3
+    assert other.metrics["losses"] != resumed.metrics["losses"]
 
 
 @pytest.mark.slow
 def test_it_has_the_size_of_the_recipe(fitted: Fit) -> None:
-    assert fitted.trained.metrics["parameters"] == 1595
+    assert fitted.trained.metrics["parameters"] == 1595 + 8 * 9
 
 
 @pytest.mark.slow
@@ -137,7 +160,7 @@ def test_it_equals_fhs_before_training(wide_panel: Panel, recipe: Recipe) -> Non
     untrained = train(wide_panel, cutoff=cutoff, recipe=replace(recipe, epochs=0))
     features = build_features(wide_panel)
     rows = eligible_rows(features, first_day=CUTOFF_ROW, window=DAILY.window)
-    found = BandNetwork(untrained.onnx, recipe).log_quantiles(features, rows)
+    found = BandNetwork(untrained.onnx, recipe).log_quantiles(features, rows, untrained.scale)
     expected = fhs(features.sigma[rows.days, rows.coins], untrained.z)
     assert np.abs(found - expected).max() <= 1e-5
 
@@ -173,7 +196,7 @@ def test_it_serves_what_it_trained(fitted: Fit) -> None:
     assert isinstance(served, CoinForecast)
     features = build_features(fitted.panel)
     rows = eligible_rows(features, first_day=399, window=DAILY.window)
-    expected = BandNetwork(fitted.trained.onnx, DAILY).log_quantiles(features, rows)[7]
+    expected = BandNetwork(fitted.trained.onnx, DAILY).log_quantiles(features, rows, fitted.trained.scale)[7]
     np.testing.assert_allclose(served.log_quantiles, expected, rtol=1e-6)
 
 

@@ -1,0 +1,119 @@
+"""What the site would have published: the LSTM where it had beaten FHS by then, FHS otherwise, calibrated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictions.forecasting.calibration import SettledBands, multipliers, stretch
+from predictions.forecasting.features import Features
+from predictions.forecasting.forecasters.protocol import FHS, LSTM, Past
+from predictions.forecasting.labels import Evidence, Label, evidence, whole_days
+from predictions.forecasting.metrics import crps_from_quantiles, is_inside
+from predictions.forecasting.quantiles import BAND_80, BAND_95
+from predictions.forecasting.series import Dates, Floats
+from predictions.forecasting.windows import Rows, targets
+
+HEADLINE_REVIEW_DAYS = 30
+CALIBRATION_DAYS = 400  # more than the year that the calibration itself looks back, plus its longest horizon
+
+
+@dataclass
+class Ledger:
+    """The forecasts that a back-test has made so far, in the order of their days."""
+
+    rows: Rows = field(default_factory=lambda: Rows(np.empty(0, np.int64), np.empty(0, np.int64)))
+    quantiles: dict[str, Floats] = field(default_factory=dict)
+
+    def append(self, rows: Rows, quantiles: Mapping[str, Floats]) -> None:
+        """Adds forecasts (R, H, Q) by model of rows that are later than all before them."""
+        self.rows = Rows(np.append(self.rows.days, rows.days), np.append(self.rows.coins, rows.coins))
+        for name, new in quantiles.items():
+            self.quantiles[name] = np.concatenate([self.quantiles[name], new]) if name in self.quantiles else new
+
+
+@dataclass
+class Published:
+    """Reads a ledger in which the rows to publish already stand, and of it only what had settled by each day."""
+
+    name: str
+    horizons: tuple[int, ...]
+    ledger: Ledger
+    headlines: dict[int, str] = field(default_factory=dict)
+    reviewed: dict[int, np.datetime64] = field(default_factory=dict)
+
+    def fit(self, past: Past) -> "Published":
+        """Itself: it learns from the ledger, day by day."""
+        return self
+
+    def forecast(self, features: Features, rows: Rows) -> Floats:
+        """Log-return quantiles (R, H, Q)."""
+        first = len(self.ledger.rows) - len(rows)
+        result = np.empty_like(self.ledger.quantiles[FHS][first:])
+        for h, horizon in enumerate(self.horizons):
+            settled = _Settled(features, self.ledger, h, horizon)
+            for day in np.unique(rows.days):
+                today = np.flatnonzero(rows.days == day)
+                result[today, h] = self._publish(settled, horizon, int(day), first + today)
+        return result
+
+    def _publish(self, settled: "_Settled", horizon: int, day: int, rows: NDArray[np.int64]) -> Floats:
+        date = settled.dates[day]
+        is_due = horizon not in self.reviewed or date - self.reviewed[horizon] >= HEADLINE_REVIEW_DAYS
+        if is_due and settled.count(day):
+            against_fhs = settled.evidence(day)
+            self.headlines[horizon] = LSTM if against_fhs.label is Label.BEATS_BASELINE else FHS
+            self.reviewed[horizon] = date
+        headline = self.headlines.get(horizon, FHS)
+        factors = settled.multipliers(day, headline)
+        return stretch(self.ledger.quantiles[headline][rows, settled.column], *factors)
+
+
+class _Settled:
+    """One horizon of a ledger: what had settled by a day is a first part of it, because rows are in order."""
+
+    def __init__(self, features: Features, ledger: Ledger, column: int, horizon: int) -> None:
+        self.column = column
+        self.dates: Dates = features.dates.astype("datetime64[D]")
+        self._ledger = ledger
+        self._steps = horizon
+        self._days = whole_days(horizon, features.frequency)
+        self._lookback = features.frequency.days(CALIBRATION_DAYS)
+        last = len(features.dates) - 1
+        self._actual = targets(features.prices, ledger.rows, (horizon,), cutoff_day=last)[:, 0]
+        self._factors: dict[tuple[np.datetime64, str], tuple[float, float]] = {}
+
+    def count(self, day: int) -> int:
+        """How many rows had settled by `day`, priced or not."""
+        return int(np.searchsorted(self._ledger.rows.days, day - self._steps, side="right"))
+
+    def _part(self, day: int, since: int) -> NDArray[np.int64]:
+        begin = int(np.searchsorted(self._ledger.rows.days, since, side="left"))
+        part = np.arange(begin, max(begin, self.count(day)))
+        return part[np.isfinite(self._actual[part])]
+
+    def multipliers(self, day: int, headline: str) -> tuple[float, float]:
+        """The stretch of both bands, by what had settled; once a date."""
+        date = self.dates[day]
+        if (date, headline) not in self._factors:
+            part = self._part(day, day - self._lookback)
+            quantiles = self._ledger.quantiles[headline][part, self.column]
+            bands = SettledBands(self.dates[self._ledger.rows.days[part]], quantiles, self._actual[part])
+            self._factors[date, headline] = multipliers(bands, horizon=self._days, today=date.astype(object))
+        return self._factors[date, headline]
+
+    def evidence(self, day: int) -> Evidence:
+        """What the rows that had settled by `day` say about the LSTM against FHS."""
+        part = self._part(day, 0)
+        y = self._actual[part]
+        lstm, fhs = (self._ledger.quantiles[name][part, self.column] for name in (LSTM, FHS))
+        return evidence(
+            cutoffs=self.dates[self._ledger.rows.days[part]],
+            model_scores=crps_from_quantiles(y, lstm),
+            baseline_scores=crps_from_quantiles(y, fhs),
+            inside_80=is_inside(y, lstm[:, BAND_80[0]], lstm[:, BAND_80[1]]),
+            inside_95=is_inside(y, lstm[:, BAND_95[0]], lstm[:, BAND_95[1]]),
+            baseline=FHS,
+            horizon=self._days,
+        )
