@@ -3,7 +3,8 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -36,21 +37,30 @@ def _empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ledger_yields_to_the_flush_after_a_test() -> Iterator[None]:
-    """A test with real transactions empties every table at its end, which the ledger's guards would refuse."""
+def _append_only_tables_yield_to_the_flush_after_a_test() -> Iterator[None]:
+    """A test with real transactions empties every table at its end, which the ledger and the audit log would refuse."""
     from django.db import connection
     from django.test import TransactionTestCase
 
     from predictions import guards
 
+    audit_log = import_module("cryptopredict.operations.migrations.0003_append_only_audit_log")
     flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
+
+    def run(statements: Sequence[str]) -> None:
+        if connection.vendor == "sqlite":  # PostgreSQL empties by TRUNCATE, for which the audit log has no trigger
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
 
     def unguarded_flush(case: TransactionTestCase) -> None:
         guards.remove(connection)
+        run(audit_log.SQLITE_BACK)
         try:
             flush(case)
         finally:
             guards.install(connection)
+            run(audit_log.SQLITE)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", unguarded_flush)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 import numpy as np
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, QuerySet, Subquery
 
 from cryptopredict.rest import shared
 from markets.models import Cryptocurrency
@@ -129,8 +129,10 @@ def evidence_of_model(model_pk: int) -> dict[int, Evidence]:
 
 def cached(name: str, make: Callable[[], T]) -> T:
     """What `make` answers, kept until another forecast is scored."""
-    # Answered from an index alone: no row of the ledger is read.
-    newest = Prediction.objects.scored().aggregate(at=Max("scored_at"), n=Count("*"))
+    # What was scored last and how much of it: two looks into an index, however long the ledger is.
+    scored = Prediction.objects.scored()
+    last = scored.order_by("-scored_at").values("scored_at")[:1]
+    newest = scored.filter(scored_at=Subquery(last)).aggregate(at=Max("scored_at"), n=Count("*"))
     key = f"record:{name}:{newest['n']}:{newest['at'].timestamp() if newest['at'] else 0}"
     found: T | None = shared.recall(key)
     if found is None:

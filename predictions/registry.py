@@ -172,7 +172,9 @@ def _crown(
         if champion != instead_of or found.state != model.state:
             raise OvertakenPromotion("Another model became the champion meanwhile. Look again before you promote.")
         if champion is not None:
-            _move(champion, State.RETIRED, champion.reason)
+            is_rollback = kinds[1] == Kind.ROLLED_BACK
+            why = f"Rolled back: {reason.strip()}" if is_rollback else f"{model.version} took its place."
+            _move(champion, State.RETIRED, why)
             note(champion, kinds[1], reason, by)
         _move(model, State.SERVING, reason, promoted_at=timezone.now())
         note(model, kinds[0], reason, by)

@@ -23,6 +23,7 @@ class ModelRowSerializer(serializers.Serializer[Any]):
         help_text="training, candidate, shadow (a challenger), serving (the champion), retired or failed."
     )
     origin = serializers.ChoiceField(choices=["starter", "own"])
+    frequency = serializers.ChoiceField(choices=["1d", "1h"], help_text="Of the prices that it forecasts from.")
     created_at = serializers.DateTimeField()
     trained_at = serializers.DateTimeField(allow_null=True)
     promoted_at = serializers.DateTimeField(allow_null=True, help_text="When it became champion or challenger.")

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 TAGS = ["Models"]
 ROW_COLUMNS = (
-    "version", "state", "origin", "created_at", "trained_at", "promoted_at", "window_start_on", "cutoff_on", "coins",
-    "rows", "reason",
+    "version", "state", "origin", "frequency", "created_at", "trained_at", "promoted_at", "window_start_on",
+    "cutoff_on", "coins", "rows", "reason",
 )  # fmt: skip
 CARD_COLUMNS = (
     *ROW_COLUMNS, "code_revision", "seed", "manifest_sha256", "dataset_sha256", "artefacts", "metrics",

@@ -40,7 +40,9 @@ def test_it_promotes_in_one_step_and_keeps_the_reason(candidate: TrainedModel, s
     assert (TrainedModel.objects.serving(), serving.state) == (candidate, "retired")
     assert candidate.reason == "Better on held-out days."
     assert events(candidate) == [("promoted", "Better on held-out days.")]
-    assert events(serving)[-1] == ("retired", "Better on held-out days.")
+    assert (serving.reason, events(serving)[-1]) == (
+        "candidate took its place.", ("retired", "Better on held-out days."),
+    )  # fmt: skip
 
 
 def test_it_promotes_nothing_without_a_reason(candidate: TrainedModel, serving: TrainedModel) -> None:
@@ -90,6 +92,7 @@ def test_it_rolls_back_to_the_champion_before(candidate: TrainedModel, serving: 
     assert registry.rollback(reason="It did worse.") == serving
     candidate.refresh_from_db()
     assert (TrainedModel.objects.serving(), candidate.state) == (serving, "retired")
+    assert candidate.reason == "Rolled back: It did worse."
     assert events(candidate)[-1] == ("rolled_back", "It did worse.")
     assert events(serving)[-1] == ("restored", "It did worse.")
 

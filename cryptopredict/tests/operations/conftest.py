@@ -1,11 +1,9 @@
 """What the tests of the operations share: the three persons, and asking as one of them."""
 
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
@@ -29,28 +27,6 @@ def client_of(user: User) -> APIClient:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {AccessToken.for_user(user)}")
     return client
-
-
-@pytest.fixture
-def _triggers(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    yield
-    with django_db_blocker.unblock():
-        run_on_sqlite("SQLITE")
-
-
-@pytest.fixture
-def committed_db(_triggers: None, transactional_db: None) -> Iterator[None]:
-    """A database where tests commit. Emptying it afterwards is a DELETE on SQLite, which the audit log refuses."""
-    yield
-    run_on_sqlite("SQLITE_BACK")
-
-
-def run_on_sqlite(name: str) -> None:
-    if connection.vendor == "sqlite":
-        migration = import_module("cryptopredict.operations.migrations.0003_append_only_audit_log")
-        with connection.cursor() as cursor:
-            for statement in getattr(migration, name):
-                cursor.execute(statement)
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ class TestQueue:
         assert TaskRun.objects.get().state == State.FAILED, "it blocks no other one"
 
 
-def test_it_starts_one_only_however_many_ask_at_once(committed_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_starts_one_only_however_many_ask_at_once(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     person = User.objects.create_user("staff@example.org", "correct horse battery", is_staff=True)
     published: list[str] = []
     monkeypatch.setattr(control, "_publish", lambda task, given, task_id: published.append(task_id))
