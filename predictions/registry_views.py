@@ -86,6 +86,7 @@ def registry_page(request: HttpRequest) -> HttpResponse:
     ]
     watched = monitoring.monitor()
     context = {
+        "section": "models",
         "rows": rows,
         "watched": watched,
         "psi": sorted(watched.psi.items(), key=lambda item: -item[1]) if watched else [],
@@ -114,6 +115,7 @@ def registry_step(request: HttpRequest, version: str) -> HttpResponse:
         _take(request, found, form)
         return redirect("ops-models")
     context = {
+        "section": "models",
         "model": found,
         "form": form,
         "step": StepForm.STEPS[step][0],

@@ -18,6 +18,7 @@ RUNNABLE = frozenset(
         "markets.check_data_quality",
         "markets.cleanup_old_data",
         "markets.discover_new_cryptocurrencies",
+        "markets.repack_prices",
         "markets.sync_all_prices",
         "markets.sync_historical_data",
         "markets.sync_specific_cryptocurrency",

@@ -162,8 +162,11 @@ def _tiers(periods: Sequence[int]) -> tuple[Tier, ...]:
 
 def _tier(first_page: int, end_page: int | None, pages: int, period: int) -> Tier:
     first, last = first_page * PAGE_COINS + 1, None if end_page is None else end_page * PAGE_COINS
-    ranks = f"prices of ranks {first} to {last}" if last else f"prices of ranks {first} and below"
-    return Tier(f"{ranks} every {_words(period)}", first, last, pages, period)
+    if last:
+        coins = f"coins of ranks {first} to {last}"
+    else:
+        coins = "all coins" if first == 1 else f"coins of ranks {first} and below"
+    return Tier(f"prices of {coins} every {_words(period)}", first, last, pages, period)
 
 
 def _words(seconds: int) -> str:
