@@ -1,5 +1,6 @@
 """The one CoinGecko client of this installation, built from its settings. For workers: a web process never calls it."""
 
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from markets.coingecko.client import CoinGeckoClient
+from markets.coingecko.errors import StateUnavailable
 from markets.coingecko.limiter import WINDOW_SECONDS
 from markets.coingecko.state import DiskState, RedisState, SharedState
 from markets.models import SyncRun
@@ -49,7 +51,7 @@ class Recollection:
 
 def build_client() -> CoinGeckoClient:
     """A client that shares its limits with every other process of this installation."""
-    return CoinGeckoClient(
+    client = CoinGeckoClient(
         base_url=settings.COINGECKO_BASE_URL,
         api_key=settings.COINGECKO_API_KEY,
         state=shared_state(),
@@ -58,3 +60,7 @@ def build_client() -> CoinGeckoClient:
         user_agent=USER_AGENT,
         timeout_seconds=settings.COINGECKO_TIMEOUT_SECONDS,
     )
+    # Before this process records a run: on a new site another one would take that run for a sign of lost state.
+    with contextlib.suppress(StateUnavailable):
+        client.open_state()
+    return client

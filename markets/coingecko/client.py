@@ -177,6 +177,10 @@ class CoinGeckoClient:
         """Return figures of the whole market."""
         return self._ask("/global", {}, lambda body: schemas.parse_global(body, now=self._now()))
 
+    def open_state(self) -> None:
+        """Let the limiter's shared state come into being, if there is none. Raises StateUnavailable."""
+        self._limiter.usage()
+
     def credits_spent(self) -> int:
         """Return the calls charged in the current UTC month. Raises StateUnavailable."""
         return self._budget.spent()
