@@ -2,6 +2,8 @@
 
 import random
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,9 +14,9 @@ from django.db import connection
 
 from bench.market import BEGIN, LARGE, build, use
 from bench.measuring import RUNS, Result, at_most, percentile
+from markets import sync
 from markets.models import Cryptocurrency
 from markets.series import read_slots
-from markets.sync import cleanup
 
 READERS = 2
 PAUSE_SECONDS = 0.02  # of a reader between two charts: the machine is not saturated, as a site's is not
@@ -36,13 +38,32 @@ def run() -> Iterator[Result]:
 
 
 def _clean_up_to(before: datetime) -> Callable[[], None]:
-    def clean_up() -> None:
-        use(LARGE)
-        run = cleanup(now=before + timedelta(days=settings.KEEP_5M_DAYS))
-        if run.rows_written != LARGE.coins * 288:
-            raise RuntimeError("The clean-up did not drop one whole day.")
+    """The clean-up in a process of its own, as in a worker; it is up and waits before the readers begin."""
+    code = f"from bench.p5_cleanup import drop_day; drop_day({before.isoformat()!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    def clean_up() -> None:
+        output, _ = process.communicate("go\n", timeout=600)
+        if output.split() != [str(LARGE.coins * 288)]:
+            raise RuntimeError(f"The clean-up did not drop one whole day: {output}")
+
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    if first != "ready\n":
+        raise RuntimeError(f"The clean-up did not start: {first}")
     return clean_up
+
+
+def drop_day(before: str) -> None:
+    """What the other process does: waits for a word, cleans up, and tells how many prices went."""
+    import django
+
+    django.setup()
+    use(LARGE)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    run = sync.cleanup(now=datetime.fromisoformat(before) + timedelta(days=settings.KEEP_5M_DAYS))
+    print(run.rows_written, flush=True)
 
 
 def _readers_p99(meanwhile: Callable[[], None]) -> float:

@@ -79,3 +79,11 @@ def test_it_can_go_back_to_the_plain_constraint_and_forward_again(market: Crypto
         executor.migrate(executor.loader.graph.leaf_nodes())
     assert "INCLUDE (open, high, low, close" in definition()
     assert PriceData.objects.count() == rows
+
+
+def test_it_keeps_sparklines_apart_from_what_a_list_of_latest_prices_reads(market: Cryptocurrency) -> None:
+    Cryptocurrency.objects.update(sparkline_7d=[1.0 + place / 7 for place in range(168)])
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM FULL markets_cryptocurrency")
+    plan = explained("SELECT coingecko_id, price_usd, price_at FROM markets_cryptocurrency")
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] <= COINS * 500 / 8192 + 2
