@@ -39,7 +39,7 @@ def run() -> Iterator[Result]:
 
 def _clean_up_to(before: datetime) -> Callable[[], None]:
     """The clean-up in a process of its own, as in a worker; it is up and waits before the readers begin."""
-    code = f"from bench.p5_cleanup import drop_day; drop_day({before.isoformat()!r})"
+    code = f"import django; django.setup(); from bench.p5_cleanup import drop_day; drop_day({before.isoformat()!r})"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def clean_up() -> None:
@@ -56,9 +56,6 @@ def _clean_up_to(before: datetime) -> Callable[[], None]:
 
 def drop_day(before: str) -> None:
     """What the other process does: waits for a word, cleans up, and tells how many prices went."""
-    import django
-
-    django.setup()
     use(LARGE)
     print("ready", flush=True)
     sys.stdin.readline()
