@@ -1,8 +1,8 @@
-"""The month's call credits: counted for all processes, and planned for before a schedule is accepted."""
+"""The month's call credits, counted for all processes, and what a scheduled job asks of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -94,45 +94,6 @@ class ScheduledCalls:
         """Return the calls in a month of 31 days."""
         return self.calls_per_run * _LONGEST_MONTH_SECONDS / self.period_seconds
 
-    def calls_per_minute(self) -> float:
-        return self.calls_per_run * 60.0 / self.period_seconds
-
-
-@dataclass(frozen=True)
-class CallPlan:
-    """What a schedule costs: calls in a month of 31 days and, on average, in a minute."""
-
-    calls_per_month: float
-    calls_per_minute: float
-    arithmetic: str
-
 
 class ScheduleDoesNotFit(ValueError):
     """The schedule needs more calls than the rate or the credits allow; the message holds the arithmetic."""
-
-
-def plan(schedule: Sequence[ScheduledCalls], *, calls_per_minute: int, monthly_credits: int | None) -> CallPlan:
-    """Add up a schedule against the minute rate and the monthly credits (None: no budget).
-
-    A run longer than a minute is fine, because the limiter spreads it; a sustained rate above the limit is
-    not. Raises ScheduleDoesNotFit, with the arithmetic in its message.
-    """
-    for job in schedule:
-        if job.calls_per_run < 0 or not job.period_seconds > 0:
-            raise ValueError(f"{job.name}: calls_per_run must be at least 0 and period_seconds positive.")
-    per_month = sum(job.calls_per_month() for job in schedule)
-    per_minute = sum(job.calls_per_minute() for job in schedule)
-    arithmetic = " + ".join(
-        f"{job.name} {job.calls_per_run} x {_LONGEST_MONTH_SECONDS / job.period_seconds:,.0f} runs"
-        f" = {job.calls_per_month():,.0f}"
-        for job in schedule
-    )
-    arithmetic = f"{arithmetic or 'no jobs'}; sum {per_month:,.0f} calls in 31 days, {per_minute:.2f} a minute"
-    excesses = []
-    if monthly_credits is not None and per_month > monthly_credits:
-        excesses.append(f"{per_month - monthly_credits:,.0f} over the {monthly_credits:,} credits of a month")
-    if per_minute > calls_per_minute:
-        excesses.append(f"{per_minute - calls_per_minute:.2f} over the {calls_per_minute} calls of a minute")
-    if excesses:
-        raise ScheduleDoesNotFit(f"The schedule does not fit: {arithmetic}; that is {' and '.join(excesses)}.")
-    return CallPlan(calls_per_month=per_month, calls_per_minute=per_minute, arithmetic=arithmetic)

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from cryptopredict.rest.idempotency import IdempotentMixin
-from cryptopredict.rest.query import PageQuery, QuerySerializer, StrictQueryMixin
+from cryptopredict.rest.query import ListQueryMixin, StrictQueryMixin
 from markets.models import Cryptocurrency
 from portfolios import services
 from portfolios.api.serializers import (
@@ -31,16 +31,6 @@ WITHOUT_PUT = ["get", "patch", "delete", "head", "options"]
 PORTFOLIO_ID = OpenApiParameter("portfolio_id", int, OpenApiParameter.PATH)
 TRANSACTION_ID = OpenApiParameter("transaction_id", int, OpenApiParameter.PATH)
 COIN_ID = OpenApiParameter("coin_id", str, OpenApiParameter.PATH, description="CoinGecko's id of the coin.")
-
-
-class ListQueryMixin(StrictQueryMixin):
-    """For views that list and create: a GET has the list's parameters, a POST has none."""
-
-    list_query_class: type[QuerySerializer] = PageQuery
-
-    @property
-    def query_class(self) -> type[QuerySerializer]:  # type: ignore[override]
-        return self.list_query_class if self.request.method in {"GET", "HEAD"} else QuerySerializer
 
 
 class OwnPortfolioMixin(StrictQueryMixin):

@@ -25,7 +25,7 @@ from cryptopredict.operations.queues import BrokerUnavailable, read_queues
 from cryptopredict.operations.scheduling import change_entry, schedule_entries
 from cryptopredict.rest.errors import unavailable
 from cryptopredict.rest.idempotency import IdempotentMixin
-from cryptopredict.rest.query import QuerySerializer
+from cryptopredict.rest.query import ListQueryMixin
 from cryptopredict.rest.staff import QueuedSerializer, StaffView
 from markets.coingecko.budget import ScheduleDoesNotFit
 
@@ -40,16 +40,14 @@ class TasksView(StaffView):
         return Response(serializers.TasksSerializer({"results": describe_tasks()}).data)
 
 
-class TaskRunsView(IdempotentMixin, StaffView, ListAPIView[TaskRun]):
+class TaskRunsView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[TaskRun]):
     """Past and running jobs, newest first."""
+
+    list_query_class = parameters.TaskRunQuery
 
     pagination_class = parameters.TaskRunPages
     serializer_class = serializers.TaskRunSerializer
     queryset = TaskRun.objects.all()
-
-    @property
-    def query_class(self) -> type[QuerySerializer]:  # type: ignore[override]
-        return parameters.TaskRunQuery if self.request.method in {"GET", "HEAD"} else QuerySerializer
 
     def get_queryset(self) -> QuerySet[TaskRun]:
         runs = TaskRun.objects.select_related("queued_by").defer("traceback")

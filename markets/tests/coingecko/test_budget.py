@@ -1,4 +1,4 @@
-"""The month's credits, and whether a schedule fits into them."""
+"""The month's credits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from markets.coingecko.budget import MonthlyBudget, ScheduledCalls, ScheduleDoesNotFit, plan
+from markets.coingecko.budget import MonthlyBudget
 from markets.coingecko.errors import BudgetExhausted
 
 from .conftest import FakeClock, Store
@@ -74,29 +74,3 @@ def test_it_remembers_what_was_spent_when_the_store_is_lost(store: Store, clock:
     store.wipe()
     with pytest.raises(BudgetExhausted):
         subject.spend()
-
-
-def test_it_adds_up_a_schedule_that_fits() -> None:
-    schedule = [ScheduledCalls("prices", 1, 300), ScheduledCalls("coins", 1, 86400)]
-    fits = plan(schedule, calls_per_minute=30, monthly_credits=10_000)
-    assert fits.calls_per_month == 8928 + 31
-    assert fits.calls_per_minute == pytest.approx(0.2 + 1 / 1440)
-    assert "prices 1 x 8,928 runs = 8,928" in fits.arithmetic
-
-
-def test_it_refuses_a_schedule_beyond_the_credits_with_the_arithmetic() -> None:
-    with pytest.raises(ScheduleDoesNotFit) as caught:
-        plan([ScheduledCalls("prices", 2, 300)], calls_per_minute=30, monthly_credits=10_000)
-    assert "prices 2 x 8,928 runs = 17,856" in str(caught.value)
-    assert "7,856 over the 10,000 credits" in str(caught.value)
-
-
-def test_it_refuses_a_schedule_beyond_the_minute_rate() -> None:
-    with pytest.raises(ScheduleDoesNotFit, match=r"1\.00 over the 5 calls of a minute"):
-        plan([ScheduledCalls("prices", 6, 60)], calls_per_minute=5, monthly_credits=None)
-    plan([ScheduledCalls("history", 200, 86400)], calls_per_minute=5, monthly_credits=None)
-
-
-def test_it_refuses_a_period_of_nothing() -> None:
-    with pytest.raises(ValueError, match="prices"):
-        plan([ScheduledCalls("prices", 1, 0)], calls_per_minute=5, monthly_credits=None)
