@@ -1,5 +1,6 @@
 """Where the OpenAPI document is served from."""
 
+import threading
 from typing import Any
 
 from drf_spectacular.generators import SchemaGenerator
@@ -7,16 +8,19 @@ from drf_spectacular.views import SpectacularAPIView
 
 from cryptopredict.rest.conditional import ConditionalMixin
 
+_ONE_AT_A_TIME = threading.Lock()
+
 
 class DocumentOnce(SchemaGenerator):
-    """Generates the document once in a process: it depends on nothing that a request says."""
+    """Generates the document once in a process, however many ask: it depends on nothing that a request says."""
 
     _document: dict[str, Any] | None = None
 
     def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
-        if DocumentOnce._document is None:
-            DocumentOnce._document = super().get_schema(request=None, public=public)
-        return DocumentOnce._document
+        with _ONE_AT_A_TIME:  # several at once would each hold some ten megabytes of it
+            if DocumentOnce._document is None:
+                DocumentOnce._document = super().get_schema(request=None, public=public)
+            return DocumentOnce._document
 
 
 class SchemaView(ConditionalMixin, SpectacularAPIView):
