@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any, cast
-from zoneinfo import available_timezones
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import LoginForm, ReauthenticateForm
@@ -23,7 +22,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import services
-from accounts.models import ApiToken, User
+from accounts.models import ApiToken, User, time_zone_names
 
 MAX_PASSWORD_LENGTH = 128
 
@@ -211,7 +210,7 @@ class SignUpForm(SetPasswordMixin, forms.Form):  # type: ignore[type-arg]  # tak
 
 @cache
 def time_zones() -> list[tuple[str, str]]:
-    return [(name, name.replace("_", " ")) for name in sorted(available_timezones())]
+    return [(name, name.replace("_", " ")) for name in sorted(time_zone_names())]
 
 
 class ProfileForm(forms.ModelForm[User]):

@@ -19,7 +19,8 @@ from markets.sync import coins as coins_module
 from markets.sync import prices as prices_module
 from markets.tests.world import World
 
-pytestmark = [pytest.mark.soak, pytest.mark.slow, pytest.mark.django_db]
+# Real transactions: in a single one no row version is ever cleared away, and each update reads all earlier ones.
+pytestmark = [pytest.mark.soak, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 FREE_CREDITS, FREE_RATE = 10_000, 30
 SLOT = timedelta(minutes=5)
