@@ -170,8 +170,8 @@ class DataFaultAdmin(ReadOnlyAdmin):
 
 @admin.register(Restatement)
 class RestatementAdmin(ReadOnlyAdmin):
-    list_display = ("coin", "interval", "at", "field", "old_value", "new_value", "seen_at")
-    list_filter = ("interval", "field", "seen_at")
+    list_display = ("coin", "interval", "at", "field", "old_value", "new_value", "stated_by", "seen_at")
+    list_filter = ("interval", "field", "stated_by", "seen_at")
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
     list_select_related = ("coin",)
     show_full_result_count = False

@@ -23,7 +23,7 @@ from markets.csv_rows import (
     read_slot_row,
 )
 from markets.ingest import Slot, closed_slots, write_rows
-from markets.models import Cryptocurrency, Interval, PriceData
+from markets.models import Cryptocurrency, Interval, PriceData, Restatement
 from markets.quality.checks import check_quality
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def import_prices(*, content: bytes, is_dry_run: bool, by: str, now: datetime) -
     with transaction.atomic():
         to_write = _compare(slots, done)
         if not is_dry_run and not done.error_count:
-            write_rows(rows=to_write)
+            write_rows(rows=to_write, source=Restatement.Source.IMPORT)
     if to_write and not is_dry_run and not done.error_count:
         logger.info("%s imported prices: %s new, %s changed", by, done.new, done.changed)
         earliest = min(slot.at for _, _, slot in to_write)

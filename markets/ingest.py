@@ -112,11 +112,15 @@ def write_slots(*, coin_id: int, interval: Interval, slots: Sequence[Slot]) -> i
     return write_rows(rows=[(coin_id, interval, slot) for slot in slots])
 
 
-def write_rows(*, rows: Sequence[tuple[int, Interval, Slot]]) -> int:
+def write_rows(
+    *,
+    rows: Sequence[tuple[int, Interval, Slot]],
+    source: Restatement.Source = Restatement.Source.UPSTREAM,
+) -> int:
     """Stores slots of many coins in one transaction; returns how many rows are new or changed.
 
     A row gives way to one made of as many prices or more, and is not touched by one that says the same. Where
-    upstream tells a closed hour or day otherwise than before, the old and the new figure are kept as a Restatement.
+    the source tells a closed hour or day otherwise than what is stored, old and new are kept as a Restatement.
 
     The rows are staged first: on PostgreSQL that is as fast as a plain statement for ten rows, twice as fast for
     two hundred and three times for five thousand, so there is no second path for small batches.
@@ -127,7 +131,7 @@ def write_rows(*, rows: Sequence[tuple[int, Interval, Slot]]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         lay_out(cursor, STAGED, COLUMNS, _values(unique))
         if any(interval != Interval.FIVE_MINUTES for _, interval, _ in unique):
-            cursor.execute(_restatement_sql(), [timezone.now()] * len(PRICES))
+            cursor.execute(_restatement_sql(), [timezone.now(), source.value] * len(PRICES))
         cursor.execute(_upsert_sql())
         return max(cursor.rowcount, 0)
 
@@ -172,9 +176,9 @@ def _restatement_sql() -> str:
     )
     key = '"coin_id", "interval", "at"'
     found = " UNION ALL ".join(
-        f"SELECT {key}, '{name}', old_{name}, new_{name}, %s FROM told WHERE {differs[name]}" for name in PRICES
+        f"SELECT {key}, '{name}', old_{name}, new_{name}, %s, %s FROM told WHERE {differs[name]}" for name in PRICES
     )
     return (
         f'INSERT INTO "{Restatement._meta.db_table}" '
-        f'({key}, "field", "old_value", "new_value", "seen_at") WITH told AS ({told}) {found}'
+        f'({key}, "field", "old_value", "new_value", "seen_at", "stated_by") WITH told AS ({told}) {found}'
     )

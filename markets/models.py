@@ -265,6 +265,8 @@ class DataFault(models.Model):
     found_at = models.DateTimeField(default=timezone.now)
     resolved_at = models.DateTimeField(null=True, blank=True, help_text="When it was filled, or released by staff.")
     resolution = models.CharField(max_length=300, blank=True)
+    is_opened_by_staff = models.BooleanField(default=False, help_text="The hourly check leaves it open.")
+    is_closed_by_staff = models.BooleanField(default=False, help_text="The hourly check does not open it again.")
 
     objects = DataFaultQuerySet.as_manager()
 
@@ -285,7 +287,11 @@ class DataFault(models.Model):
 
 
 class Restatement(models.Model):
-    """A stored price that upstream later told otherwise: what it was and what it became."""
+    """A stored price that was later told otherwise: what it was, what it became and who said so."""
+
+    class Source(models.TextChoices):
+        UPSTREAM = "upstream", "CoinGecko"
+        IMPORT = "import", "A file that staff imported"
 
     coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="restatements")
     interval = models.CharField(max_length=2, choices=Interval.choices)
@@ -294,6 +300,7 @@ class Restatement(models.Model):
     old_value = models.FloatField()
     new_value = models.FloatField()
     seen_at = models.DateTimeField(default=timezone.now)
+    stated_by = models.CharField(max_length=10, choices=Source.choices, default=Source.UPSTREAM)
 
     class Meta:
         ordering = ("-seen_at", "-id")

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from markets.api.serializers import SourcedSerializer, figure
-from markets.models import Interval
+from markets.models import Interval, Restatement
 from markets.quality.report import FIELDS_RESTATED
 
 
@@ -36,7 +36,7 @@ class FaultSerializer(serializers.Serializer[Any]):
 
 
 class RestatementSerializer(serializers.Serializer[Any]):
-    """A stored price that upstream later told otherwise."""
+    """A stored price that was later told otherwise."""
 
     interval = serializers.ChoiceField(choices=Interval.values)
     at = serializers.DateTimeField(help_text="Start of the slot.")
@@ -44,6 +44,9 @@ class RestatementSerializer(serializers.Serializer[Any]):
     old_value = serializers.FloatField()
     new_value = serializers.FloatField()
     seen_at = serializers.DateTimeField()
+    stated_by = serializers.ChoiceField(
+        choices=Restatement.Source.choices, help_text="Who said so: `upstream` is CoinGecko, `import` a file of staff."
+    )
 
 
 class FaultListSerializer(serializers.Serializer[Any]):

@@ -66,7 +66,7 @@ class QualityView(PublicView):
         found = Restatement.objects.filter(coin=coin, interval__in=intervals, at__lt=end)
         if start:
             found = found.filter(at__gte=start)
-        newest = found.values("interval", "at", "field", "old_value", "new_value", "seen_at")
+        newest = found.values("interval", "at", "field", "old_value", "new_value", "seen_at", "stated_by")
         return self.listed(newest, found.count())
 
     def listed(self, rows: QuerySet[Any, Any], total: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, OuterRef, Q, Subquery
 
 from markets.models import Cryptocurrency, DataFault, Interval, PriceData, SyncRun
-from markets.quality.quarantine import BY_STAFF, DECIDED_BY_STAFF, unquarantine
+from markets.quality.quarantine import unquarantine
 from markets.quality.rebuild import rebuild_coarser
 from markets.quality.rules import LIMITS, find_gaps
 from markets.quality.scan import Finding, Scan, floor_to_slot, gap_finding, scan_interval, slot_number
@@ -119,7 +119,7 @@ def _key(fault: DataFault) -> FaultKey:
 def _undecided(findings: Sequence[Finding], faults: DataFaultQuerySet) -> list[Finding]:
     """The findings on which staff have not decided; what they released or settled stays so."""
     decided: dict[tuple[int, str], list[DataFault]] = {}
-    for fault in faults.filter(DECIDED_BY_STAFF):
+    for fault in faults.filter(is_closed_by_staff=True):
         decided.setdefault((fault.coin_id, fault.kind), []).append(fault)
     return [
         one
@@ -166,7 +166,7 @@ def _holes_left(gaps: Sequence[DataFault], interval: Interval) -> list[Finding]:
 def _is_over(fault: DataFault, scan: Scan) -> bool:
     """Whether a fault was judged with all that it depends on and not found again; what staff opened stays."""
     is_judged = scan.judged_from is None or fault.start_at >= scan.judged_from
-    return is_judged and fault.kind != DataFault.Kind.GAP and not fault.detail.startswith(BY_STAFF)
+    return is_judged and fault.kind != DataFault.Kind.GAP and not fault.is_opened_by_staff
 
 
 def _resolve(faults: Sequence[DataFault], resolution: str, now: datetime) -> int:
@@ -191,7 +191,7 @@ def _open(findings: dict[FaultKey, Finding], known: dict[FaultKey, DataFault], n
     grown = []
     for key, one in findings.items():
         fault = known.get(key)
-        if fault and fault.end_at < one.end_at and not fault.detail.startswith(BY_STAFF):
+        if fault and fault.end_at < one.end_at and not fault.is_opened_by_staff:
             fault.end_at, fault.slots, fault.detail = one.end_at, one.slots, one.detail
             grown.append(fault)
     DataFault.objects.bulk_update(grown, ["end_at", "slots", "detail"], batch_size=500)

@@ -11,11 +11,6 @@ from markets.quality.rebuild import rebuild_coarser
 
 logger = logging.getLogger(__name__)
 
-# How a fault's own texts begin where staff decided; the check knows their decisions by it.
-BY_STAFF = "By staff: "
-RELEASED = "Released by "
-MARKED_RESOLVED = "Marked as resolved by "
-DECIDED_BY_STAFF = Q(resolution__startswith=RELEASED) | Q(resolution__startswith=MARKED_RESOLVED)
 TEXT_LENGTH = 300
 
 
@@ -32,7 +27,7 @@ def release_quarantine(*, fault: DataFault, reason: str, by: str, now: datetime)
         locked = DataFault.objects.select_for_update().get(pk=fault.pk)
         if locked.kind != DataFault.Kind.OUTLIER:
             raise NotPossible("Only an outlier has slots in quarantine.")
-        _close(locked, f"{RELEASED}{by}: {reason}", now)
+        _close(locked, f"Released by {by}: {reason}", now)
         return unquarantine([locked])
 
 
@@ -45,7 +40,7 @@ def resolve_fault(*, fault: DataFault, reason: str, by: str, now: datetime) -> N
         locked = DataFault.objects.select_for_update().get(pk=fault.pk)
         if locked.kind == DataFault.Kind.OUTLIER:
             raise NotPossible("An outlier is released from quarantine instead.")
-        _close(locked, f"{MARKED_RESOLVED}{by}: {reason}", now)
+        _close(locked, f"Marked as resolved by {by}: {reason}", now)
 
 
 def quarantine_slot(
@@ -66,10 +61,14 @@ def quarantine_slot(
             start_at=at,
             defaults={
                 "end_at": at + Interval(interval).length,
-                "detail": f"{BY_STAFF}{reason}"[:TEXT_LENGTH],
+                "detail": f"By staff: {reason}"[:TEXT_LENGTH],
+                "is_opened_by_staff": True,
                 "found_at": now,
             },
         )
+        if not fault.is_opened_by_staff:  # the check had found it, and may no longer close it
+            fault.is_opened_by_staff = True
+            fault.save(update_fields=["is_opened_by_staff"])
         PriceData.objects.filter(pk=row.pk).update(is_quarantined=True)
         rebuild_coarser(Interval(interval), [(coin.pk, at)])
     if is_new:
@@ -80,8 +79,8 @@ def quarantine_slot(
 def _close(fault: DataFault, resolution: str, now: datetime) -> None:
     if fault.resolved_at is not None:
         raise NotPossible(f"This fault was resolved before: {fault.resolution}")
-    fault.resolved_at, fault.resolution = now, resolution[:TEXT_LENGTH]
-    fault.save(update_fields=["resolved_at", "resolution"])
+    fault.resolved_at, fault.resolution, fault.is_closed_by_staff = now, resolution[:TEXT_LENGTH], True
+    fault.save(update_fields=["resolved_at", "resolution", "is_closed_by_staff"])
 
 
 def unquarantine(faults: list[DataFault]) -> int:

@@ -12,7 +12,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from markets import importing
 from markets.api import quality_serializers
-from markets.models import Cryptocurrency, DataFault, PriceData, SyncRun
+from markets.models import Cryptocurrency, DataFault, PriceData, Restatement, SyncRun
 from markets.tests.api import API, assert_documented
 from markets.tests.quality.conftest import wander
 
@@ -129,6 +129,16 @@ class TestImport:
         answer = send(staff, GOOD, dry_run="false")
         assert (answer["new"], answer["changed"], answer["unchanged"]) == (0, 0, 2)
         assert (list(PriceData.objects.values()), SyncRun.objects.count()) == (before, runs)
+
+    def test_it_keeps_what_a_file_replaced_and_does_not_call_it_upstream_s(
+        self, staff: APIClient, bitcoin: Cryptocurrency
+    ) -> None:
+        at = datetime(2025, 3, 1, 10, tzinfo=UTC)
+        PriceData.objects.create(coin=bitcoin, interval="1h", at=at, open=10, high=12, low=9, close=10, samples=1)
+        send(staff, GOOD, dry_run="false")
+        change = Restatement.objects.get()
+        assert (change.field, change.old_value, change.new_value) == ("close", 10, 11)
+        assert change.stated_by == Restatement.Source.IMPORT
 
     def test_it_stores_nothing_when_one_row_is_wrong(self, staff: APIClient) -> None:
         answer = send(staff, GOOD + "bitcoin,1h,2025-03-01T12:00Z,1,1,1,none,,\n", dry_run="false", status=400)

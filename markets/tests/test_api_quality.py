@@ -48,6 +48,7 @@ def test_it_tells_coverage_gaps_quarantined_points_and_restatements(bitcoin: Cry
     assert "between" in point["detail"]
     (change,) = answer["restatements"]["items"]
     assert (change["field"], change["old_value"], change["new_value"]) == ("close", 101.5, 102.25)
+    assert change["stated_by"] == "upstream"
     assert answer["frozen_feeds"] == answer["duplicates"] == {"total": 0, "items": []}
     assert answer["checked_at"] is not None
     assert answer["is_stale"] is False

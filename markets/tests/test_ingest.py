@@ -178,7 +178,7 @@ def test_it_keeps_what_a_closed_slot_was_before_upstream_told_it_otherwise(
     write_slots(coin_id=coin.pk, interval=interval, slots=again)
     write_slots(coin_id=coin.pk, interval=interval, slots=again)
     assert sorted(restatements()) == [(interval, "close", 10.0, 11.0), (interval, "high", 10.0, 12.0)]
-    assert set(Restatement.objects.values_list("coin_id", "at")) == {(coin.pk, MIDNIGHT)}
+    assert set(Restatement.objects.values_list("coin_id", "at", "stated_by")) == {(coin.pk, MIDNIGHT, "upstream")}
 
 
 @pytest.mark.parametrize(

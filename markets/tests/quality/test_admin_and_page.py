@@ -50,8 +50,14 @@ class TestPage:
         assert "3 days missing from" in html
         assert "In quarantine, so neither shown nor forecast from: $" in html
         assert "The feed stood still: 6 slots in a row at $" in html
-        assert "was $101.50 and became $102.25" in html
+        assert "was $101.50 and became $102.25, by CoinGecko" in html
         assert "No faults known" not in html
+
+    def test_it_says_that_a_file_and_not_upstream_changed_a_price(self, client: Client, faulty: Cryptocurrency) -> None:
+        Restatement.objects.update(stated_by=Restatement.Source.IMPORT)
+        html = card(client.get("/coins/bitcoin/").content.decode())
+        assert "became $102.25, by a file that staff imported" in html
+        assert "CoinGecko" not in html
 
     def test_it_says_that_no_faults_are_known(self, client: Client, coin: Cryptocurrency) -> None:
         write(coin, "1d", timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - 50 * DAY, wander(50))

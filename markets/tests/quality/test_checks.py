@@ -213,6 +213,17 @@ class TestStaff:
         with pytest.raises(NotPossible):
             quarantine_slot(coin=coin, interval=Interval.DAY, at=NOW, reason="Nothing.", by="ada", now=NOW)
 
+    def test_it_keeps_in_quarantine_what_the_check_had_found_and_staff_confirmed(self, coin: Cryptocurrency) -> None:
+        write(coin, "1d", FIRST, spiked())
+        check_quality(now=NOW)
+        found = DataFault.objects.get()
+        quarantine_slot(coin=coin, interval=Interval.DAY, at=found.start_at, reason="Wrong.", by="ada", now=NOW)
+        sound = {"open": 100.0, "low": 100.0, "high": 100.0, "close": 100.0}
+        PriceData.objects.filter(at__gte=FIRST + 59 * DAY, at__lte=FIRST + 61 * DAY).update(**sound)
+        check_quality(now=NOW + HOUR, coin_ids=[coin.pk])
+        assert DataFault.objects.get().resolved_at is None
+        assert quarantined() != []
+
 
 class TestCoverage:
     def test_it_counts_expected_present_and_quarantined_slots_in_one_query(
