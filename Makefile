@@ -12,8 +12,9 @@ ONLY ?=
 PORT ?= 8000
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(WORKERS)
-# Tests on local files must not meet a database or a Redis that the shell happens to name.
-LOCALLY := env -u DATABASE_URL -u REDIS_URL
+# Tests on local files must not meet a database or a Redis that the shell happens to name; bytecode is kept,
+# because compiling all modules again takes longer than many of the tests.
+LOCALLY := env -u DATABASE_URL -u REDIS_URL -u PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
 
@@ -44,7 +45,7 @@ test-servers:
 	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m "not soak and not faults and (postgres or redis or (not browser and not slow and not shared))"
 
 test-fast: setup
-	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not browser and not slow and not soak and not shared and not faults"
+	$(LOCALLY) $(PYTEST) -m "not postgres and not redis and not browser and not second and not slow and not soak and not shared and not faults"
 
 # A simulated month on the free plan, and a day of ticks over 5,000 coins on PostgreSQL.
 test-soak: setup servers

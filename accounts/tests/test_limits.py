@@ -31,6 +31,7 @@ def on_api(client: Client, password: str, address: str = "127.0.0.1", **headers:
     ).status_code
 
 
+@pytest.mark.second
 @pytest.mark.parametrize(("from_many", "limit"), [(False, 10), (True, 30)])
 @pytest.mark.django_db(transaction=True)
 def test_it_lets_no_more_of_200_tries_at_once_reach_the_hasher_than_the_limit(

@@ -118,6 +118,7 @@ def test_it_takes_repeated_rows_once(client: CoinGeckoClient, server: SampleServ
     assert Cryptocurrency.objects.tracked().count() <= COINS
 
 
+@pytest.mark.second
 def test_it_pulls_a_year_of_days_and_ninety_days_of_hours_and_then_only_gaps(
     client: CoinGeckoClient, server: SampleServer
 ) -> None:
@@ -140,6 +141,7 @@ def test_it_pulls_a_year_of_days_and_ninety_days_of_hours_and_then_only_gaps(
     assert calls(server, "market_chart") == asked
 
 
+@pytest.mark.second
 def test_it_goes_on_where_a_run_was_cut_short(client: CoinGeckoClient) -> None:
     sync.sync_prices(client=client)
     left = sync.sync_history(client=client, max_calls=3)
@@ -153,6 +155,7 @@ def test_it_goes_on_where_a_run_was_cut_short(client: CoinGeckoClient) -> None:
     assert not Cryptocurrency.objects.tracked().filter(history_synced_at=None).exists()
 
 
+@pytest.mark.second
 def test_it_fills_the_days_that_were_missed(client: CoinGeckoClient) -> None:
     sync.sync_prices(client=client)
     sync.sync_history(client=client)

@@ -75,6 +75,7 @@ def test_it_does_not_store_a_price_that_upstream_saw_long_ago(tmp_path: Path, se
     assert slots_of("bitcoin") == [START]
 
 
+@pytest.mark.second
 def test_it_records_the_slots_that_no_tick_filled_and_fills_them_from_history(world: World) -> None:
     world.tick(START)
     sync.sync_history(client=world.client, now=START + timedelta(minutes=2))

@@ -231,6 +231,7 @@ def test_its_script_finds_a_score_that_does_not_follow_from_the_price(
 # The migration --------------------------------------------------------------------------------------
 
 
+@pytest.mark.second
 @pytest.mark.django_db(transaction=True)
 def test_it_keeps_a_chain_verifiable_over_the_migration_back_and_forth(migrate: Callable[[str], None]) -> None:
     made = make_ledger(make_coin(), make_model(), dates=4, scored=2)
@@ -246,6 +247,7 @@ def test_it_keeps_a_chain_verifiable_over_the_migration_back_and_forth(migrate: 
         execute("UPDATE predictions_prediction SET base_price = 1")
 
 
+@pytest.mark.second
 @pytest.mark.django_db(transaction=True)
 def test_it_goes_on_with_a_chain_that_was_begun_under_the_first_version(migrate: Callable[[str], None]) -> None:
     made = make_ledger(make_coin(), make_model(), dates=1)

@@ -26,6 +26,8 @@ from predictions.forecasting.windows import Rows
 
 from .simulate import day, market, with_prices
 
+pytestmark = pytest.mark.second  # each fits and forecasts whole back-tests
+
 START, END = 200, 379
 
 

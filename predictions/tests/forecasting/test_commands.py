@@ -20,6 +20,8 @@ from predictions.management.commands import backtest as command
 
 from .simulate import market
 
+pytestmark = pytest.mark.second  # each fits and forecasts whole back-tests
+
 HEADER = "coin,cutoff,target,horizon,model,q025,q05,q10,q20,q30,q40,q50,q60,q70,q80,q90,q95,q975"
 MODELS = {"lstm", "linear", "fhs", "ewma_n", "published"}
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,6 +20,8 @@ from predictions.forecasting.training import Trained
 
 from .simulate import day, market
 
+pytestmark = pytest.mark.second  # each fits and forecasts whole back-tests
+
 COST = Cost(seconds=13.0, cpu_seconds=25.0, peak_memory_mb=1500, rows=163_132, parity=4.8e-7, milliseconds=1.4)
 SPREAD = {1: [0.0110, 0.0113], 7: [0.005, 0.0055], 30: [0.01, 0.0105]}
 

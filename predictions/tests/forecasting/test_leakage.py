@@ -13,6 +13,8 @@ from predictions.forecasting.forecasters import published
 from predictions.forecasting.leakage import CHECKS, Leak, Subject, run_checks, simulated_panel, subject_of
 from predictions.forecasting.series import Panel
 
+pytestmark = pytest.mark.second  # each fits and forecasts whole back-tests
+
 Patch = pytest.MonkeyPatch
 
 
