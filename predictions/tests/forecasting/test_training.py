@@ -167,10 +167,11 @@ def test_each_tower_learns_as_it_would_alone() -> None:
     from predictions.forecasting import network
 
     random = np.random.default_rng(6)
-    batches = [
-        (*(random.normal(size=shape).astype("f4") for shape in ((64, 60, 3), (64, 4), (64, 9))), np.ones(64, "f4"))
-        for _ in range(3)
-    ]
+
+    def normal(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    batches = [(normal(64, 60, 3), normal(64, 4), normal(64, 9), np.ones(64, np.float32)) for _ in range(3)]
     z = np.outer(np.ones(9), np.arange(-6.0, 7)) / 4
     pair = network.build_network(
         many := replace(DAILY, towers=2, dropout=0.0, epochs=1), z, step_features=3, features=4
