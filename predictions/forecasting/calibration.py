@@ -12,6 +12,7 @@ MAX_HORIZON_DAYS = 7
 MIN_DATES = 20
 HISTORY_DAYS = 365
 MIN_MULTIPLIER, MAX_MULTIPLIER = 0.8, 1.25
+SHRINKAGE_BLOCKS = 100  # a year of daily forecasts moves a 1-day band by 78 % of what it found, a 7-day one by 34 %
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ def band_multiplier(settled: SettledBands, *, band: tuple[int, int], horizon: in
     """The factor by which a band's half-widths should be stretched, from targets that settled by `today`.
 
     The (1-alpha)(1+1/n) quantile of max((m-y)/(m-lo), (y-m)/(hi-m)) over forecasts whose target ended in
-    the last 365 days, n counting their cutoffs; clipped to 0.8 … 1.25. 1 beyond 7 days or with fewer than
-    20 cutoffs.
+    the last 365 days, n counting their cutoffs; clipped to 0.8 … 1.25, then drawn towards 1: of its distance
+    b / (b + 100) remains, b being the cutoffs' non-overlapping blocks of the horizon, n / h. 1 beyond 7 days or
+    with fewer than 20 cutoffs.
     Pass the model's own bands, not already stretched ones.
     """
     if horizon > MAX_HORIZON_DAYS:
@@ -46,7 +48,9 @@ def band_multiplier(settled: SettledBands, *, band: tuple[int, int], horizon: in
         (middle - actual) / (middle - quantiles[:, low]), (actual - middle) / (quantiles[:, high] - middle)
     )
     share = min(1.0, (LEVELS[high] - LEVELS[low]) * (1 + 1 / dates))
-    return float(np.clip(np.quantile(scores, share), MIN_MULTIPLIER, MAX_MULTIPLIER))
+    found = float(np.clip(np.quantile(scores, share), MIN_MULTIPLIER, MAX_MULTIPLIER))
+    blocks = dates / horizon
+    return 1 + (found - 1) * blocks / (blocks + SHRINKAGE_BLOCKS)
 
 
 def multipliers(settled: SettledBands, *, horizon: int, today: date) -> tuple[float, float]:

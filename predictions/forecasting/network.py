@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from predictions.forecasting.quantiles import mirrored
 from predictions.forecasting.recipe import Recipe
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -43,24 +44,47 @@ class PooledSpread(keras.layers.Layer):
 def build_network(recipe: Recipe, z: NDArray[np.float64], *, step_features: int, features: int) -> Any:
     """A Keras model of (steps (B, W, S), last (B, F)) giving quantiles (B, H, Q) of y/(sigma·√h).
 
-    Its zero heads make it equal to z before training.
+    The log-widths of the recipe's towers are averaged. Their zero heads make it equal to z before training, or to
+    z averaged with its mirror image if the recipe is symmetric.
     """
-    horizons = len(recipe.horizons)
     steps = keras.Input((recipe.window, step_features), name="steps")
     last = keras.Input((features,), name="last")
-    log_width = keras.layers.Dense(horizons, kernel_initializer="zeros", name="linear_head")(last)
-    inputs = [last]
-    if recipe.lstm_units:
-        inputs = [steps, last]
-        state = keras.layers.LSTM(recipe.lstm_units, name="lstm")(steps)
-        state = keras.layers.Dropout(recipe.dropout, name="dropout")(state)
-        regularizer = keras.regularizers.L2(recipe.lstm_head_l2)
-        head = keras.layers.Dense(
-            horizons, kernel_initializer="zeros", kernel_regularizer=regularizer, name="lstm_head"
-        )
-        log_width = keras.layers.Add(name="log_width")([log_width, head(state)])
-    spread = PooledSpread(z.tolist(), recipe.levels.index(0.5), name="quantiles")
-    return keras.Model(inputs, spread(log_width), name="bands")
+    widths = [_log_width(recipe, steps, last, tower) for tower in range(recipe.towers)]
+    mean = widths[0] if len(widths) == 1 else keras.layers.Average(name="mean_log_width")(widths)
+    shape = mirrored(z) if recipe.symmetric else z
+    spread = PooledSpread(shape.tolist(), recipe.levels.index(0.5), name="quantiles")
+    inputs = [steps, last] if recipe.lstm_units else [last]
+    return keras.Model(inputs, spread(mean), name="bands")
+
+
+def _log_width(recipe: Recipe, steps: Any, last: Any, tower: int) -> Any:
+    """One tower's log-width (B, H): its linear head, plus an LSTM's if the recipe has one."""
+    horizons = len(recipe.horizons)
+    linear = keras.layers.Dense(horizons, kernel_initializer="zeros", name=_of_tower("linear_head", tower))(last)
+    if not recipe.lstm_units:
+        return linear
+    state = keras.layers.LSTM(recipe.lstm_units, name=_of_tower("lstm", tower))(steps)
+    state = keras.layers.Dropout(recipe.dropout, name=_of_tower("dropout", tower))(state)
+    head = keras.layers.Dense(
+        horizons,
+        kernel_initializer="zeros",
+        kernel_regularizer=keras.regularizers.L2(recipe.lstm_head_l2),
+        name=_of_tower("lstm_head", tower),
+    )
+    return keras.layers.Add(name=_of_tower("log_width", tower))([linear, head(state)])
+
+
+def _of_tower(name: str, tower: int) -> str:
+    """A layer's name; the first tower's are those of a network that has only one."""
+    return f"{name}_{tower + 1}" if tower else name
+
+
+def by_tower(model: Any, recipe: Recipe) -> Any:
+    """A model of the same layers that gives each tower's own quantiles (B, K, H, Q)."""
+    name = "log_width" if recipe.lstm_units else "linear_head"
+    widths = [model.get_layer(_of_tower(name, tower)).output for tower in range(recipe.towers)]
+    quantiles = [model.get_layer("quantiles")(width) for width in widths]
+    return keras.Model(model.inputs, keras.ops.stack(quantiles, axis=1))
 
 
 def seed_everything(seed: int) -> None:
@@ -71,7 +95,10 @@ def seed_everything(seed: int) -> None:
 
 
 class Trainer:
-    """AdamW on the mean pinball loss: half an epoch of warm-up, then a cosine to zero."""
+    """AdamW on the mean pinball loss: half an epoch of warm-up, then a cosine to zero.
+
+    Towers see the same batches and nothing of each other: each has a loss of its own.
+    """
 
     def __init__(self, model: Any, recipe: Recipe, *, epoch_steps: int) -> None:
         warm_up = max(1, epoch_steps // 2)
@@ -86,25 +113,26 @@ class Trainer:
         )
         optimizer.build(model.trainable_variables)
         self.variables: list[Any] = [*model.variables, *optimizer.variables]
-        self._step = _compile_step(model, optimizer, tf.constant(recipe.levels, dtype=tf.float32))
+        towers = by_tower(model, recipe)
+        self._step = _compile_step(towers, optimizer, tf.constant(recipe.levels, dtype=tf.float32))
 
     def step(self, batch: Batch) -> float:
         """One step on (steps, last, targets (B, H) with NaN where masked, weights (B,)); returns the loss before it."""
         return float(self._step(*(tf.constant(array) for array in batch)))
 
 
-def _compile_step(model: Any, optimizer: Any, levels: Any) -> Any:
-    takes_steps = len(model.inputs) > 1
+def _compile_step(towers: Any, optimizer: Any, levels: Any) -> Any:
+    takes_steps = len(towers.inputs) > 1
 
     @tf.function(reduce_retracing=True)
     def step(steps: Any, last: Any, target: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
-            quantiles = model([steps, last] if takes_steps else [last], training=True)
-            loss = masked_pinball(target, quantiles, levels, weight)
-            total = tf.add_n([loss, *model.losses])
-        gradients = tape.gradient(total, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
+            quantiles = towers([steps, last] if takes_steps else [last], training=True)
+            losses = [masked_pinball(target, own, levels, weight) for own in tf.unstack(quantiles, axis=1)]
+            total = tf.add_n([*losses, *towers.losses])
+        gradients = tape.gradient(total, towers.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, towers.trainable_variables, strict=True))
+        return tf.add_n(losses) / len(losses)
 
     return step
 

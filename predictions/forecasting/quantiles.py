@@ -33,3 +33,8 @@ def pooled_quantiles(standardised: Floats, levels: tuple[float, ...] = LEVELS) -
     if not np.isfinite(standardised).any(axis=0).all():
         raise ValueError("a horizon has no settled rows to take quantiles from")
     return np.nanquantile(standardised, levels, axis=0).T
+
+
+def mirrored(quantiles: Floats) -> Floats:
+    """Quantiles (..., Q) averaged with their own mirror image: the median 0, both sides equally wide."""
+    return (quantiles - quantiles[..., ::-1]) / 2

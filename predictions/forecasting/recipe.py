@@ -15,13 +15,16 @@ class Recipe:
     variance is `base_share` of the second plus the rest of the third, and EWMA-N has its own `ewma_decay`.
     `range_steps` and `move_steps` are the spans of the range and move features, `breadth_decays` the λ of the
     market's mean move (none in recipes before them), `calendar` is the one-hot feature. `lstm_units=0` leaves
-    the LSTM out: the linear baseline. `training_share` is the share of the windows that an epoch draws;
-    `weight_by_sigma` weighs each row's loss by its scale, as CRPS of log-returns does; `scale_years` is how
-    much history the pooled quantiles are taken from.
+    the LSTM out: the linear baseline. `towers` networks, each with a loss of its own, are averaged inside one
+    graph, so that a forecast depends less on the seed. `training_share` is the share of the windows that an
+    epoch draws; `weight_by_sigma` weighs each row's loss by its scale, as CRPS of log-returns does;
+    `scale_years` is how much history the pooled quantiles are taken from. A `symmetric` network leaves out their
+    lean: which way a market went for years says nothing about where it goes.
     """
 
     name: str
     lstm_units: int
+    towers: int = 1
     frequency: str = "daily"
     decays: tuple[float, ...] = (0.75, 0.94, 0.985, 0.995)
     base_share: float = 0.65
@@ -42,6 +45,7 @@ class Recipe:
     target_clip: float = 12.0
     weight_by_sigma: bool = False
     scale_years: float = 4.0
+    symmetric: bool = False
     horizons: tuple[int, ...] = HORIZONS
     levels: tuple[float, ...] = LEVELS
 
@@ -73,12 +77,15 @@ class Recipe:
 DAILY = Recipe(
     name="lstm-daily",
     lstm_units=16,
+    towers=3,
     range_steps=(2, 3, 5, 10, 20),
     move_steps=(3, 7, 20),
     learning_rate=4e-3,
     weight_by_sigma=True,
+    symmetric=True,
 )
-LINEAR = replace(DAILY, name="linear-daily", lstm_units=0)
+# Towers without an LSTM would start from the same zeros, see the same batches and end as one.
+LINEAR = replace(DAILY, name="linear-daily", lstm_units=0, towers=1)
 HOURLY = Recipe(
     name="lstm-hourly",
     lstm_units=32,
@@ -93,6 +100,7 @@ HOURLY = Recipe(
     training_share=1 / 6,
     window=72,
     horizons=(1, 2, 4, 6, 8, 12, 18, 24),
+    symmetric=True,
 )
 HOURLY_LINEAR = replace(HOURLY, name="linear-hourly", lstm_units=0)
 RECIPES = {"daily": (DAILY, LINEAR), "hourly": (HOURLY, HOURLY_LINEAR)}

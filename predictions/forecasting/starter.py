@@ -102,8 +102,9 @@ def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, sour
         f"- SHA-256 of the prices: `{trained.dataset_sha256}`.",
         "",
         "## Model",
-        f"- {metrics['parameters']:,} parameters: LSTM {recipe.lstm_units} on {recipe.window} {noun}s of "
-        f"{len(STEP_FEATURES)} features, and a linear head on {len(names)} features of the last {noun}.",
+        f"- {metrics['parameters']:,} parameters in {recipe.towers} towers whose log-widths are averaged. Each is an "
+        f"LSTM {recipe.lstm_units} on {recipe.window} {noun}s of {len(STEP_FEATURES)} features and a linear head on "
+        f"{len(names)} features of the last {noun}, and learns by a loss of its own.",
         f"- Features: {', '.join(names)}.",
         f"- Horizons ({noun}s): {', '.join(map(str, recipe.horizons))}. "
         f"Quantiles: {', '.join(map(str, recipe.levels))}.",

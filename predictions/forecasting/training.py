@@ -275,7 +275,17 @@ class _Fit:
 def _matching_weights(model: Any, start: Artifact, recipe: Recipe) -> list[NDArray[np.float32]]:
     shapes = {variable.path: tuple(variable.shape) for variable in model.weights}
     given = {name: array.shape for name, array in start.weights.items()}
-    same = ("horizons", "levels", "frequency", "range_steps", "move_steps", "breadth_decays", "decays", "calendar")
+    same = (
+        "symmetric",
+        "horizons",
+        "levels",
+        "frequency",
+        "range_steps",
+        "move_steps",
+        "breadth_decays",
+        "decays",
+        "calendar",
+    )
     if shapes != given or any(getattr(start.recipe, name) != getattr(recipe, name) for name in same):
         raise ValueError("the forecaster to start from was built by another recipe")
     return [start.weights[variable.path] for variable in model.weights]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from predictions.forecasting.baselines import ewma_n
-from predictions.forecasting.calibration import SettledBands, band_multiplier, multipliers, stretch
+from predictions.forecasting.calibration import SHRINKAGE_BLOCKS, SettledBands, band_multiplier, multipliers, stretch
 from predictions.forecasting.quantiles import BAND_80, LEVELS, MEDIAN
 
 TODAY = date(2025, 1, 1)
@@ -22,26 +22,38 @@ def settled(*, spread: float, dates: int = 200, coins: int = 40, last: str = "20
 @pytest.mark.parametrize(("spread", "factor"), [(1.0, 1.0), (1.1, 1.1), (0.9, 0.9), (3.0, 1.25), (0.3, 0.8)])
 def test_it_stretches_a_band_to_what_has_settled_within_limits(spread: float, factor: float) -> None:
     found = band_multiplier(settled(spread=spread), band=BAND_80, horizon=1, today=TODAY)
-    assert found == pytest.approx(factor, abs=0.03)
+    assert found == pytest.approx(drawn_to_one(factor, blocks=200), abs=0.02)
+
+
+def drawn_to_one(factor: float, *, blocks: float) -> float:
+    return 1 + (factor - 1) * blocks / (blocks + SHRINKAGE_BLOCKS)
+
+
+def test_it_believes_overlapping_windows_less() -> None:
+    history = settled(spread=3.0, last="2024-12-24")
+    found = [band_multiplier(history, band=BAND_80, horizon=h, today=TODAY) for h in (1, 2, 7)]
+    assert found == pytest.approx([drawn_to_one(1.25, blocks=200 / h) for h in (1, 2, 7)])
+    assert found[0] > found[1] > found[2] > 1
 
 
 def test_it_computes_the_conformal_quantile() -> None:
     history = settled(spread=1.1)
     scores = np.abs(history.actual) / NORMAL[BAND_80[1]]
     found = band_multiplier(history, band=BAND_80, horizon=1, today=TODAY)
-    assert found == pytest.approx(np.quantile(scores, 0.8 * (1 + 1 / 200)))
+    conformal = np.quantile(scores, 0.8 * (1 + 1 / 200))
+    assert found == pytest.approx(drawn_to_one(conformal, blocks=200))
 
 
 def test_it_leaves_bands_beyond_seven_days_alone() -> None:
     history = settled(spread=1.2, last="2024-12-01")
     assert band_multiplier(history, band=BAND_80, horizon=10, today=TODAY) == 1.0
-    assert band_multiplier(history, band=BAND_80, horizon=7, today=TODAY) > 1.1
+    assert band_multiplier(history, band=BAND_80, horizon=7, today=TODAY) > 1.03
 
 
 def test_it_needs_twenty_dates_however_many_coins() -> None:
     few, enough = settled(spread=1.2, dates=19, coins=500), settled(spread=1.2, dates=20, coins=500)
     assert multipliers(few, horizon=1, today=TODAY) == (1.0, 1.0)
-    assert multipliers(enough, horizon=1, today=TODAY)[0] > 1.1
+    assert multipliers(enough, horizon=1, today=TODAY)[0] > 1.03
 
 
 def test_it_ignores_targets_that_have_not_ended_and_those_of_long_ago() -> None:

@@ -133,7 +133,7 @@ def published_knows_what_has_not_settled(patch: Patch) -> None:
 def calibration_over_the_whole_period(patch: Patch) -> None:
     original = published.multipliers
     patch.setattr(
-        published, "multipliers", lambda settled, *, horizon, today: original(settled, horizon=0, today=today)
+        published, "multipliers", lambda settled, *, horizon, today: original(settled, horizon=1, today=today)
     )
     published_knows_what_has_not_settled(patch)
 

@@ -143,7 +143,51 @@ def test_it_goes_on_after_a_kill_and_ends_with_the_same_weights(fitted: Fit, tmp
 
 @pytest.mark.slow
 def test_it_has_the_size_of_the_recipe(fitted: Fit) -> None:
-    assert fitted.trained.metrics["parameters"] == 1595 + 8 * 9
+    assert fitted.trained.metrics["parameters"] == DAILY.towers * (1595 + 8 * 9)
+
+
+@pytest.mark.slow
+def test_its_towers_are_averaged_in_the_log_of_the_width() -> None:
+    from predictions.forecasting import network
+
+    recipe, z = replace(DAILY, towers=3, dropout=0.0), np.outer(np.arange(1.0, 10), np.arange(-6.0, 7))
+    random = np.random.default_rng(5)
+    model = network.build_network(recipe, z, step_features=3, features=4)
+    model.set_weights([random.normal(0, 0.2, variable.shape) for variable in model.weights])
+    inputs = [random.normal(size=(20, 60, 3)).astype("f4"), random.normal(size=(20, 4)).astype("f4")]
+    own = network.by_tower(model, recipe)(inputs).numpy()
+    widths = [np.log(own[:, tower, :, -1] / z[:, -1]) for tower in range(3)]
+    assert np.abs(widths[0] - widths[2]).max() > 0.1
+    expected = z * np.exp(np.mean(widths, axis=0))[:, :, None]
+    np.testing.assert_allclose(model(inputs).numpy(), expected, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_each_tower_learns_as_it_would_alone() -> None:
+    from predictions.forecasting import network
+
+    random = np.random.default_rng(6)
+
+    def normal(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    batches = [(normal(64, 60, 3), normal(64, 4), normal(64, 9), np.ones(64, np.float32)) for _ in range(3)]
+    z = np.outer(np.ones(9), np.arange(-6.0, 7)) / 4
+    pair = network.build_network(
+        many := replace(DAILY, towers=2, dropout=0.0, epochs=1), z, step_features=3, features=4
+    )
+    alone = network.build_network(one := replace(many, towers=1), z, step_features=3, features=4)
+    before = {variable.path: variable.numpy() for variable in pair.weights}
+    alone.set_weights([before[variable.path] for variable in alone.weights])
+    trainers = [network.Trainer(pair, many, epoch_steps=3), network.Trainer(alone, one, epoch_steps=3)]
+    for batch in batches:
+        for trainer in trainers:
+            trainer.step(batch)
+    after = {variable.path: variable.numpy() for variable in pair.weights}
+    for variable in alone.weights:
+        np.testing.assert_allclose(after[variable.path], variable.numpy(), atol=1e-6, err_msg=variable.path)
+    assert np.abs(after["lstm_head_2/kernel"] - after["lstm_head/kernel"]).max() > 1e-4
+    assert np.abs(after["lstm/lstm_cell/kernel"] - before["lstm/lstm_cell/kernel"]).max() > 1e-4
 
 
 @pytest.mark.slow
@@ -155,14 +199,26 @@ def test_it_answers_alike_through_onnx_and_keras(fitted: Fit) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", [DAILY, LINEAR], ids=lambda recipe: recipe.name)
-def test_it_equals_fhs_before_training(wide_panel: Panel, recipe: Recipe) -> None:
+@pytest.mark.parametrize("symmetric", [False, True], ids=["as pooled", "symmetric"])
+def test_it_equals_fhs_before_training(wide_panel: Panel, recipe: Recipe, *, symmetric: bool) -> None:
     cutoff = day(wide_panel, CUTOFF_ROW)
-    untrained = train(wide_panel, cutoff=cutoff, recipe=replace(recipe, epochs=0))
+    recipe = replace(recipe, epochs=0, symmetric=symmetric)
+    untrained = train(wide_panel, cutoff=cutoff, recipe=recipe)
     features = build_features(wide_panel)
     rows = eligible_rows(features, first_day=CUTOFF_ROW, window=DAILY.window)
     found = BandNetwork(untrained.onnx, recipe).log_quantiles(features, rows, untrained.scale)
     expected = fhs(features.sigma[rows.days, rows.coins], untrained.z)
+    if symmetric:
+        expected = (expected - expected[:, :, ::-1]) / 2
     assert np.abs(found - expected).max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_its_bands_lean_neither_up_nor_down(fitted: Fit) -> None:
+    found = keras_quantiles(fitted.trained, fitted.panel)[1]
+    assert np.abs(found[:, :, 6]).max() == 0
+    np.testing.assert_allclose(found, -found[:, :, ::-1], atol=1e-6)
+    assert np.abs(fitted.trained.z[:, 6]).max() > 1e-3
 
 
 @pytest.mark.slow
