@@ -22,16 +22,11 @@ TAGS = ["health"]
 
 
 class HealthView(APIView):
-    """Open to everyone, never throttled, never cached, and telling nothing about the installation."""
+    """Open to everyone, never throttled, and telling nothing about the installation."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes: Any = ()
-
-    def finalize_response(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().finalize_response(request, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
 
 
 class LiveView(HealthView):
