@@ -134,8 +134,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for text in sorted(map(str, figures), key=_by_number):
             terminalreporter.write_line(text)
     if cells := [int(str(number)) for number in _noted(terminalreporter, "cells")]:
+        terminalreporter.section("access matrix")
         size = f"{len(cells)} operations × {max(cells)} personas = {sum(cells):,} cells"
-        terminalreporter.write_line(f"access matrix: {size}")
+        terminalreporter.write_line(size)
 
 
 def _noted(terminalreporter: pytest.TerminalReporter, name: str) -> list[object]:

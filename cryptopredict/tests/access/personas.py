@@ -68,7 +68,7 @@ def forged(**changes: Any) -> Callable[[World, Operation], Shown]:
     def show(world: World, operation: Operation) -> Shown:
         payload = {**claims_of(world, operation), **changes}
         said = {name: value for name, value in payload.items() if value is not None}
-        return bearer(jwt.encode(said, settings.SIMPLE_JWT["SIGNING_KEY"], algorithm="HS256"))
+        return bearer(jwt.encode(said, str(settings.SIMPLE_JWT["SIGNING_KEY"]), algorithm="HS256"))
 
     return show
 
@@ -89,7 +89,7 @@ def with_other_key(world: World, operation: Operation) -> Shown:
 
 
 def unsigned(world: World, operation: Operation) -> Shown:
-    return bearer(jwt.encode(claims_of(world, operation), None, algorithm="none"))
+    return bearer(jwt.encode(claims_of(world, operation), "", algorithm="none"))
 
 
 def refresh_as_access(world: World, operation: Operation) -> Shown:

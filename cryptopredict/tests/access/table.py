@@ -177,7 +177,11 @@ OPERATIONS = (
     public("GET /prices/latest/", lambda world: {"ids": "bitcoin"}),
     staff(
         "POST /prices/import/",
-        lambda world, name: f"id,date,price,market_cap,volume\nbitcoin,{days_before_today(400)},10000,,\n",
+        lambda world, name: (
+            "id,date,price,market_cap,volume\n"
+            f"bitcoin,{days_before_today(400)},10000,,\n"
+            f"bitcoin,{days_before_today(399)},10100,,\n"  # closes the day before
+        ),
         query=lambda world: {"dry_run": "false"},
         content_type="text/csv",
     ),

@@ -91,9 +91,9 @@ def divided(operation: Operation) -> tuple[list[Persona], list[tuple[Persona, in
 
 
 def expected(operation: Operation, persona: Persona) -> int:
-    if operation.access is not Access.OPEN and persona.has_scope is not None:
-        if operation.scope is None or not persona.has_scope:
-            return 403
+    is_looked_at = operation.access is not Access.OPEN and persona.has_scope is not None
+    if is_looked_at and (operation.scope is None or not persona.has_scope):
+        return 403
     return EXPECTED[operation.access][persona.wanted(operation)]
 
 

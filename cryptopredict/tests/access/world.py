@@ -106,9 +106,8 @@ class World:
         now = timezone.now()
         sync = SyncRun.objects.create(kind="prices", state="succeeded", finished_at=now)
         TaskRun.objects.create(task_id="waits", name="markets.check_data_quality", queue="ingest")
-        TaskRun.objects.create(
-            task_id="ended", name="markets.discover_new_cryptocurrencies", state="failed", finished_at=now, queue="ingest"
-        )
+        ended = {"state": "failed", "finished_at": now, "queue": "ingest"}
+        TaskRun.objects.create(task_id="ended", name="markets.discover_new_cryptocurrencies", **ended)
         self.values |= {"run_id": sync.pk, "task_id": "ended", "queued_task_id": "waits"}
 
 
