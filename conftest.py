@@ -128,19 +128,27 @@ def browser() -> "Iterator[Browser]":
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what the fault tests measured."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    figures = [
-        value
-        for report in reports
-        if isinstance(report, pytest.TestReport) and report.when == "call"
-        for name, value in report.user_properties
-        if name == "figure"
-    ]
-    if figures:
+    """Prints what the fault tests measured, and how large the access matrix was."""
+    if figures := _noted(terminalreporter, "figure"):
         terminalreporter.section("measured under faults")
         for text in sorted(map(str, figures), key=_by_number):
             terminalreporter.write_line(text)
+    if cells := [int(str(number)) for number in _noted(terminalreporter, "cells")]:
+        terminalreporter.section("access matrix")
+        size = f"{len(cells)} operations × {max(cells)} personas = {sum(cells):,} cells"
+        terminalreporter.write_line(size)
+
+
+def _noted(terminalreporter: pytest.TerminalReporter, name: str) -> list[object]:
+    """What the tests noted under a name."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    return [
+        value
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for noted, value in report.user_properties
+        if noted == name
+    ]
 
 
 def _by_number(text: str) -> tuple[int, str]:

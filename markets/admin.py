@@ -12,6 +12,7 @@ from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
 from markets import tasks
+from markets.counting import EstimatedPaginator
 from markets.models import Cryptocurrency, DataFault, PriceData, RejectedPoint, Restatement, SyncRun
 from markets.quality.quarantine import NotPossible, release_quarantine, resolve_fault
 from markets.services import track_coins, untrack_coins
@@ -95,8 +96,13 @@ class PriceDataAdmin(ReadOnlyAdmin):
     list_filter = ("interval", "is_quarantined", "at")
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name")
     list_select_related = ("coin",)
-    ordering = ("-at",)
+    # The last ones written come first: by their times, millions of rows would be sorted for each page.
+    ordering = ("-pk",)
+    paginator = EstimatedPaginator
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceData]:
+        return super().get_queryset(request).defer("coin__sparkline_7d")
 
 
 class IsOpenFilter(admin.SimpleListFilter):
@@ -197,6 +203,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("kind", "state", "started_at")
     search_fields = ("problem",)
+    show_full_result_count = False
     inlines = (RejectedPointInline,)
 
     @admin.display(description="Duration")
@@ -209,3 +216,5 @@ class RejectedPointAdmin(ReadOnlyAdmin):
     list_display = ("seen_at", "coingecko_id", "reason", "value", "run")
     list_filter = ("reason", "seen_at")
     search_fields = ("coingecko_id", "reason")
+    list_select_related = ("run",)
+    show_full_result_count = False

@@ -1,10 +1,13 @@
 """The questions asked of many coins, prices and sync runs at once."""
 
 from datetime import date, datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q, Subquery, Window
+from django.db.models.functions import RowNumber
 
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency, DataFault, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
@@ -73,10 +76,22 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
     def finished(self) -> Self:
         return self.exclude(state="running")
 
+    def newest_of_each(self, *parts: Self) -> Self:
+        """The newest run of each part, in one query."""
+        newest = (part.order_by("-started_at", "-pk").values("pk")[:1] for part in parts)
+        return self.filter(reduce(or_, (Q(pk=Subquery(pk)) for pk in newest)))
+
     def latest_of(self, kind: str) -> "SyncRun | None":
         return self.filter(kind=kind).first()
 
 
 class DataFaultQuerySet(models.QuerySet["DataFault"]):
+    def newest_of_each_kind(self, limit: int) -> Self:
+        """So many faults of each kind, newest first, each with how many of its kind there are as `total`."""
+        newest_first = ("-start_at", "-pk")
+        rank = Window(RowNumber(), partition_by="kind", order_by=newest_first)
+        total = Window(Count("pk"), partition_by="kind")
+        return self.annotate(rank=rank, total=total).filter(rank__lte=limit).order_by(*newest_first)
+
     def unresolved(self) -> Self:
         return self.filter(resolved_at__isnull=True)

@@ -33,8 +33,10 @@ def market_freshness(*, now: datetime | None = None) -> Freshness:
     """The age of the newest price, the progress of a first history sync, and the last sync's problem if it had one."""
     now = now or timezone.now()
     as_of = Cryptocurrency.objects.listed().newest_price_at()
-    history = SyncRun.objects.running().latest_of(SyncRun.Kind.HISTORY)
-    last = SyncRun.objects.finished().latest_of(SyncRun.Kind.PRICES)
+    running = SyncRun.objects.running().filter(kind=SyncRun.Kind.HISTORY)
+    ended = SyncRun.objects.finished().filter(kind=SyncRun.Kind.PRICES)
+    found = {run.kind: run for run in SyncRun.objects.newest_of_each(running, ended)}
+    history, last = found.get(SyncRun.Kind.HISTORY), found.get(SyncRun.Kind.PRICES)
     return Freshness(
         as_of=as_of,
         is_stale=as_of is None or now - as_of > 2 * Cryptocurrency.SHORTEST_PERIOD,

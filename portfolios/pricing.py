@@ -41,8 +41,9 @@ def value_portfolio(portfolio: Portfolio, *, at: datetime | None = None) -> Wort
 
 def value_portfolios(portfolios: Sequence[Portfolio], *, at: datetime | None = None) -> list[Worth]:
     """The worth of each portfolio, in the order given; two queries for now, four for the past."""
-    rows = list(Transaction.objects.filter(portfolio__in=portfolios).in_order())
-    coins = Cryptocurrency.objects.in_bulk({row.coin_id for row in rows})
+    ledger = Transaction.objects.filter(portfolio__in=portfolios)
+    rows = list(ledger.in_order())
+    coins = {coin.pk: coin for coin in Cryptocurrency.objects.filter(pk__in=ledger.order_by().values("coin"))}
     prices = latest_prices(coins.values()) if at is None else prices_at(coins.values(), at=at)
     as_of = at or timezone.now()
     entries: dict[int, list[Entry]] = {portfolio.pk: [] for portfolio in portfolios}

@@ -6,6 +6,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from markets.counting import EstimatedPaginator
 from predictions import registry, tasks
 from predictions.forecasting.artifact import ArtifactError
 from predictions.models import BacktestRun, ForecastRefusal, ModelAlarm, ModelEvent, Prediction, TrainedModel
@@ -68,6 +69,13 @@ class TrainedModelAdmin(ReadOnlyAdmin):
         messages.success(request, "An issue of forecasts is queued.")
 
 
+class ModelFilter(admin.RelatedFieldListFilter):
+    """Models by their versions alone: each one's figures are long, and there are many models."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
+        return list(TrainedModel.objects.values_list("pk", "version"))
+
+
 @admin.register(Prediction)
 class PredictionAdmin(ReadOnlyAdmin):
     list_display = (
@@ -81,13 +89,18 @@ class PredictionAdmin(ReadOnlyAdmin):
         "counts_as_evidence",
         "is_shadow",
         "is_hit_80",
-        "model",
+        ("model", ModelFilter),
         "cutoff_at",
     )
     search_fields = ("coin__coingecko_id", "coin__symbol", "coin__name", "row_hash")
     list_select_related = ("coin", "model")
     actions = ("score_now",)
+    paginator = EstimatedPaginator
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
+        long = ("coin__sparkline_7d", "model__metrics", "model__reference", "model__artefacts")
+        return super().get_queryset(request).defer(*long)
 
     @admin.action(description="Score all due forecasts now", permissions=["view"])
     def score_now(self, request: HttpRequest, queryset: QuerySet[Prediction]) -> None:

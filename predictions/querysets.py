@@ -52,7 +52,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     def evidence(self) -> Self:
         """Scored forecasts that were published in time; only these make the record."""
-        return self.published().scored().filter(counts_as_evidence=True)
+        return self.published().in_time()
+
+    def in_time(self) -> Self:
+        """Scored forecasts that were written in time, those of challengers among them."""
+        return self.scored().filter(counts_as_evidence=True)
 
     def daily(self) -> Self:
         return self.filter(frequency="1d")
@@ -63,7 +67,7 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
 
     def evidence_of(self, model: "TrainedModel | int") -> Self:
         """One model's scored forecasts that were written in time, those of its time in shadow among them."""
-        return self.scored().filter(counts_as_evidence=True, model=model)
+        return self.in_time().filter(model=model)
 
     def latest_fan(self, coin: "Cryptocurrency") -> Self:
         """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""

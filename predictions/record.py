@@ -3,7 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from predictions.forecasting.metrics import date_weighted_mean
 from predictions.forecasting.quantiles import HORIZONS, LEVELS
 from predictions.forecasting.series import Dates
 from predictions.models import Prediction, TrainedModel
+from predictions.querysets import PredictionQuerySet
 
 T = TypeVar("T")
 
@@ -46,7 +47,14 @@ class Selection:
     def settled(self) -> QuerySet[Prediction]:
         """Published evidence, or that of the one model, those of its time in shadow among them."""
         objects = Prediction.objects
-        found = objects.evidence() if self.model is None else objects.evidence_of(self.model)
+        return self.within(objects.evidence() if self.model is None else objects.evidence_of(self.model))
+
+    def settled_of_each_model(self) -> QuerySet[Prediction]:
+        """The evidence of every model, or of the one, with that of their times in shadow."""
+        objects = Prediction.objects
+        return self.within(objects.in_time() if self.model is None else objects.evidence_of(self.model))
+
+    def within(self, found: PredictionQuerySet) -> QuerySet[Prediction]:
         bounds: dict[str, Any] = {"coin": self.coin, "horizon_days": self.horizon_days}
         bounds |= {"cutoff_at__gte": self.start, "cutoff_at__lt": self.end}
         return found.daily().filter(**{name: value for name, value in bounds.items() if value is not None})
@@ -270,23 +278,19 @@ def _coin_records(settled: QuerySet[Prediction], horizon_days: int) -> list[Coin
     by_coin: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
     for coin, *row in settled.filter(horizon_days=horizon_days).order_by().values_list("coin_id", *_columns(FHS)):
         by_coin[coin].append(tuple(row))
-    coins = Cryptocurrency.objects.in_bulk(list(by_coin))
+    coins = {coin.pk: coin for coin in Cryptocurrency.objects.filter(pk__in=list(by_coin))}
     records = [CoinRecord(coins[coin], _evidence(rows, horizon_days, FHS)) for coin, rows in by_coin.items()]
     return sorted(records, key=lambda record: (record.coin.market_cap_rank or 10**9, record.coin.coingecko_id))
 
 
 def _model_records(chosen: Selection, horizon_days: int) -> list[ModelRecord]:
     """Every model that has evidence in the selection, the newest first; retired ones are not left out."""
-    models = TrainedModel.objects.usable()
-    if chosen.model is not None:
-        models = models.filter(pk=chosen.model.pk)
-    found = []
-    for model in models.defer("metrics", "reference"):
-        settled = replace(chosen, model=model, horizon_days=horizon_days).settled()
-        evidence = judge(settled, horizon_days, FHS)
-        if evidence.n_dates:
-            found.append(ModelRecord(model, evidence))
-    return found
+    settled = chosen.settled_of_each_model().filter(horizon_days=horizon_days)
+    by_model: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for model_id, *row in settled.order_by().values_list("model_id", *_columns(FHS)):
+        by_model[model_id].append(tuple(row))
+    models = TrainedModel.objects.usable().filter(pk__in=list(by_model)).defer("metrics", "reference")
+    return [ModelRecord(model, _evidence(by_model[model.pk], horizon_days, FHS)) for model in models]
 
 
 def worst_misses(settled: QuerySet[Prediction]) -> QuerySet[Prediction]:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.conftest import PASSWORD, mailed_link, with_token
@@ -136,6 +138,19 @@ def test_it_ends_one_session_or_all_others(client: Client, alice: User, bob: Use
     client.post("/account/sessions/")
     assert [is_signed_in(device) for device in (client, tablet, stranger)] == [True, False, True]
     assert client.post("/account/sessions/", {"session": "9" * 40}).status_code == 302
+
+
+def test_it_forgets_sessions_that_have_ended_and_shows_the_others_newest_first(client: Client, alice: User) -> None:
+    phone, tablet, laptop = Client(), Client(), Client()
+    for device in (phone, tablet, laptop, client):
+        sign_in(device)
+    Session.objects.filter(session_key=phone.session.session_key).update(expire_date=timezone.now())
+    stolen = tablet.session
+    stolen["_auth_user_hash"] = "of another password"
+    stolen.save()
+    shown = client.get("/account/sessions/").context["sessions"]
+    assert [one.session_key for one in shown] == [client.session.session_key, laptop.session.session_key]
+    assert UserSession.objects.filter(user=alice).count() == 2
 
 
 def test_it_gives_a_session_a_new_key_at_sign_in(client: Client, alice: User) -> None:

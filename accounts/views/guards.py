@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import addresses, services
 from accounts.forms import ApiTokenForm, NewAddressForm
 from accounts.models import ApiToken, User
+from accounts.sessions import open_sessions
 from accounts.views.answers import refuse
 from accounts.views.entrance import is_mail_needed
 from cryptopredict.rest import shared
@@ -84,7 +85,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
             session.end()
         messages.success(request, "Signed out there." if ended else "That session had ended already.")
         return redirect("usersessions_list")
-    shown = sorted(UserSession.objects.purge_and_list(user), key=lambda session: session.created_at, reverse=True)
+    shown = open_sessions(user)
     for session in shown:
         session.browser = browser_name(session.user_agent)
     return render(request, "usersessions/usersession_list.html", {"sessions": shown})

@@ -34,6 +34,20 @@ class SecurityHeadersMiddleware:
         return response
 
 
+class ApiCacheMiddleware:
+    """Lets nobody keep an answer of the API that does not say itself how long it may be kept: refusals, and what is
+    one person's own."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path.startswith("/api/v1/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
 class QueueUnavailableMiddleware:
     """Answers a page that wanted to queue a job, and could not, with 503 and a sentence instead of a failure."""
 

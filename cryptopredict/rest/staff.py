@@ -67,11 +67,6 @@ class QueuedSerializer(serializers.Serializer[Any]):
 
 
 class StaffView(StrictQueryMixin):
-    """For staff only, strict about its parameters, and never kept by a cache."""
+    """For staff only, and strict about its parameters."""
 
     permission_classes = (IsAdminUser,)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        final = super().finalize_response(request, response, *args, **kwargs)
-        final.setdefault("Cache-Control", "no-store")
-        return final

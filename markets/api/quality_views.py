@@ -1,9 +1,10 @@
 """The public endpoint about what is wrong or missing in one coin's prices."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Window
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -52,13 +53,12 @@ class QualityView(PublicView):
         found = DataFault.objects.unresolved().filter(coin=coin, interval__in=intervals, start_at__lt=end)
         if start:
             found = found.filter(end_at__gt=start)
-        counts = dict(found.order_by().values_list("kind").annotate(Count("pk")))
-        answer = {}
-        for name, kind in LISTS.items():
-            columns = "interval", "start_at", "end_at", "slots", "detail", "found_at"
-            newest = found.filter(kind=kind).order_by("-start_at", "-pk").values(*columns)
-            answer[name] = self.listed(newest, counts.get(kind.value, 0))
-        return answer
+        columns = "interval", "start_at", "end_at", "slots", "detail", "found_at"
+        newest = found.newest_of_each_kind(self.query["limit"]).values("kind", "total", *columns)
+        by_kind: dict[str, list[dict[str, Any]]] = {kind: [] for kind in LISTS.values()}
+        for row in newest:
+            by_kind[row.pop("kind")].append(row)
+        return {name: listed(by_kind[kind]) for name, kind in LISTS.items()}
 
     def restatements(
         self, coin: Cryptocurrency, intervals: list[Interval], start: datetime | None, end: datetime
@@ -66,8 +66,13 @@ class QualityView(PublicView):
         found = Restatement.objects.filter(coin=coin, interval__in=intervals, at__lt=end)
         if start:
             found = found.filter(at__gte=start)
-        newest = found.values("interval", "at", "field", "old_value", "new_value", "seen_at", "stated_by")
-        return self.listed(newest, found.count())
+        counted = found.annotate(total=Window(Count("pk")))
+        newest = counted.values("total", "interval", "at", "field", "old_value", "new_value", "seen_at", "stated_by")
+        return listed(newest[: self.query["limit"]])
 
-    def listed(self, rows: QuerySet[Any, Any], total: int) -> dict[str, Any]:
-        return {"total": total, "items": list(rows[: self.query["limit"]]) if total else []}
+
+def listed(found: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The newest rows, with how many there are in all: each row says it as `total`."""
+    rows = list(found)
+    total = rows[0]["total"] if rows else 0
+    return {"total": total, "items": [{name: row[name] for name in row if name != "total"} for row in rows]}

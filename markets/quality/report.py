@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, Window
 
 from markets.models import Cryptocurrency, DataFault, Interval, Restatement, SyncRun
 from markets.quality.coverage import WINDOWS, Coverage, coverages
@@ -38,19 +38,20 @@ def quality_report(coin: Cryptocurrency, *, now: datetime) -> QualityReport:
     covered = coverages(coin, {interval: (now - WINDOWS[interval], now) for interval in shown})
     since = now - max(WINDOWS[interval] for interval in shown)
     found = DataFault.objects.unresolved().filter(coin=coin, interval__in=shown, end_at__gt=since)
-    counts: dict[str, int] = dict(found.order_by().values_list("kind").annotate(Count("pk")))
+    newest = list(found.newest_of_each_kind(SHOWN_FAULTS))
+    counts: dict[str, int] = {fault.kind: fault.total for fault in newest}  # type: ignore[attr-defined]  # annotated
     gap_count = counts.pop(DataFault.Kind.GAP.value, 0)
-    newest = found.order_by("-start_at", "interval")
-    restated = Restatement.objects.filter(coin=coin, at__gte=since)
+    restated = Restatement.objects.filter(coin=coin, at__gte=since).annotate(total=Window(Count("pk")))
+    restatements = restated[:SHOWN_RESTATEMENTS]
     return QualityReport(
         days=covered[Interval.DAY.value],
         hours=covered[Interval.HOUR.value],
-        gaps=list(newest.filter(kind=DataFault.Kind.GAP)[:SHOWN_FAULTS]) if gap_count else [],
+        gaps=[fault for fault in newest if fault.kind == DataFault.Kind.GAP],
         gap_count=gap_count,
-        doubtful=list(newest.exclude(kind=DataFault.Kind.GAP)[:SHOWN_FAULTS]) if counts else [],
+        doubtful=[fault for fault in newest if fault.kind != DataFault.Kind.GAP][:SHOWN_FAULTS],
         doubtful_count=sum(counts.values()),
-        restatements=list(restated[:SHOWN_RESTATEMENTS]),
-        restatement_count=restated.count(),
+        restatements=list(restatements),
+        restatement_count=restatements[0].total if restatements else 0,
         checked_at=last_checked_at(),
     )
 

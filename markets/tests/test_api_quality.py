@@ -106,4 +106,4 @@ def test_it_answers_304_and_asks_the_database_little(bitcoin: Cryptocurrency) ->
     assert "max-age=300" in first["Cache-Control"]
     again = Client().get(f"{API}{PATH}", fixed, headers={"If-None-Match": first["ETag"]})
     assert again.status_code == 304
-    assert count_queries(PATH) <= 9
+    assert count_queries(PATH) <= 5

@@ -6,13 +6,13 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from cryptopredict.operations import inspection, sync_state
 from cryptopredict.operations.api import health_serializers, serializers
 from cryptopredict.operations.api.tasks import describe_processes
 from cryptopredict.operations.health import job_problems, readiness
 from cryptopredict.rest.errors import ApiProblem, FieldError
+from cryptopredict.rest.query import StrictQueryMixin
 from cryptopredict.rest.schema import ErrorSerializer
 from cryptopredict.rest.staff import StaffView
 from markets.coingecko.errors import StateUnavailable
@@ -21,17 +21,12 @@ from markets.models import SyncRun
 TAGS = ["health"]
 
 
-class HealthView(APIView):
-    """Open to everyone, never throttled, never cached, and telling nothing about the installation."""
+class HealthView(StrictQueryMixin):
+    """Open to everyone, never throttled, and telling nothing about the installation."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes: Any = ()
-
-    def finalize_response(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().finalize_response(request, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
 
 
 class LiveView(HealthView):
