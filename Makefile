@@ -15,7 +15,7 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # Tests on local files must not meet a database or a Redis that the shell happens to name.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
+.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench openapi
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-soak    play a month and a day of 5,000 coins in fast-forward (about 20 minutes)"
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
 	@echo "make bench        measure against peers and physical limits; ONLY=P1,P3"
+	@echo "make openapi      write docs/openapi.yaml again, after a change of the API"
 	@echo "make setup        prepare .venv"
 
 setup:
@@ -63,6 +64,10 @@ bench: setup servers
 # Installs the servers and the browser that the tests need, where a package manager allows it.
 servers:
 	@./.ci/servers
+
+# A test compares the file with what the site serves, so that a review sees every change of the API.
+openapi:
+	$(LOCALLY) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 lint:
 	$(VENV)/bin/ruff check .

@@ -412,6 +412,23 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "cryptopredict.rest.links.add_links",
+    ],
+    "TAGS": [
+        {"name": "Authentication", "description": "One's own account: signing up and in, tokens, profile, data."},
+        {"name": "Users", "description": "Other people's accounts."},
+        {"name": "Cryptocurrencies", "description": "Coins by their CoinGecko id, never by their symbol."},
+        {"name": "Prices", "description": "What coins cost, and how good these data are."},
+        {"name": "Forecasts", "description": "Forecasts, the ledger that they are frozen in, and their record."},
+        {"name": "Models", "description": "The registry of the models that forecast."},
+        {"name": "Portfolios", "description": "One's own holdings and what they are worth."},
+        {"name": "Watchlist", "description": "The coins that one watches."},
+        {"name": "Sync", "description": "The sync with CoinGecko."},
+        {"name": "Tasks", "description": "The jobs behind the site."},
+        {"name": "Health", "description": "Whether the site and what it depends on are well."},
+    ],
     "ENUM_NAME_OVERRIDES": {
         "ApiTokenStateEnum": ["active", "expired", "revoked"],
         "IntervalEnum": ["5m", "1h", "1d"],

@@ -70,7 +70,8 @@ class ImportView(IdempotentMixin, StrictQueryMixin):
     query_class = parameters.ImportQuery
 
     @extend_schema(
-        operation_id="prices_import",
+        operation_id="import_prices",
+        summary="Import prices from CSV",
         tags=["Prices"],
         request={"text/csv": CSV_BODY, "multipart/form-data": FORM_BODY},
         responses=quality_serializers.ImportSerializer,

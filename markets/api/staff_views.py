@@ -50,7 +50,7 @@ def reading_is_public(request: Request | None) -> list[BasePermission]:
 
 
 class CoinsView(IdempotentMixin, CoinListView):
-    """The market list for everyone; staff add a coin."""
+    """The market list: filtered, ordered, in pages."""
 
     def get_permissions(self) -> list[Any]:
         return reading_is_public(getattr(self, "request", None))
@@ -60,7 +60,8 @@ class CoinsView(IdempotentMixin, CoinListView):
         return parameters.CoinListQuery if self.request.method in READS else QuerySerializer
 
     @extend_schema(
-        operation_id="cryptocurrencies_create",
+        operation_id="add_cryptocurrency",
+        summary="Add a coin",
         tags=TAGS,
         request=AddCoinSerializer,
         responses={202: staff.QueuedSerializer},
@@ -77,13 +78,17 @@ class CoinsView(IdempotentMixin, CoinListView):
 
 
 class OneCoinView(CoinView):
-    """One coin for everyone; staff choose whether it is tracked."""
+    """One coin with its latest figures."""
 
     def get_permissions(self) -> list[Any]:
         return reading_is_public(getattr(self, "request", None))
 
     @extend_schema(
-        operation_id="cryptocurrencies_update", tags=TAGS, request=ChangeCoinSerializer, responses=CoinSerializer
+        operation_id="update_cryptocurrency",
+        summary="Start or stop tracking a coin",
+        tags=TAGS,
+        request=ChangeCoinSerializer,
+        responses=CoinSerializer,
     )
     def patch(self, request: Request, coingecko_id: str) -> Response:
         """Starts or stops tracking a coin; its history stays."""
@@ -93,7 +98,9 @@ class OneCoinView(CoinView):
         set_tracked(request, coin, **body.validated_data)
         return Response(coin_answer(coingecko_id, COIN_COLUMNS))
 
-    @extend_schema(operation_id="cryptocurrencies_destroy", tags=TAGS, responses={204: None})
+    @extend_schema(
+        operation_id="stop_tracking_cryptocurrency", summary="Stop tracking a coin", tags=TAGS, responses={204: None}
+    )
     def delete(self, request: Request, coingecko_id: str) -> Response:
         """Stops tracking a coin and keeps its history and forecasts."""
         set_tracked(request, get_coin(coingecko_id), is_tracked=False)
