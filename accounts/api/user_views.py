@@ -53,10 +53,10 @@ class UserQuery(QuerySerializer):
     pagination_class = PageNumbers
 
     search = serializers.CharField(required=False, max_length=100, help_text="Part of the address or the name.")
-    is_active = serializers.BooleanField(required=False, allow_null=True, default=None)
-    is_staff = serializers.BooleanField(required=False, allow_null=True, default=None)
-    joined_after = serializers.DateTimeField(required=False)
-    joined_before = serializers.DateTimeField(required=False)
+    is_active = serializers.BooleanField(required=False, help_text="Whether they may sign in.")
+    is_staff = serializers.BooleanField(required=False, help_text="Whether they are staff.")
+    joined_after = serializers.DateTimeField(required=False, help_text="ISO 8601, included.")
+    joined_before = serializers.DateTimeField(required=False, help_text="ISO 8601, excluded.")
     ordering = serializers.ChoiceField(ORDERS, required=False, default="-joined_at")
 
 

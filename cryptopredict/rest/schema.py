@@ -14,6 +14,7 @@ from cryptopredict.rest.examples import add_examples
 from cryptopredict.rest.idempotency import HEADER, MAX_KEY_LENGTH, IdempotentMixin
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import StrictQueryMixin
+from cryptopredict.rest.strict import StrictMixin
 
 
 class ErrorFieldSerializer(serializers.Serializer[Any]):
@@ -63,7 +64,8 @@ ERRORS = {
     "503": "Something the request depends on is down, and nothing was changed; `Retry-After` tells when to try again.",
 }
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}}
-LARGEST_ID = 2**63 - 1
+ID_IN_PATH = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+NAME_IN_PATH = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]+$"}
 COLUMN_MAXIMA = {2**15 - 1, 2**31 - 1, 2**63 - 1}
 
 
@@ -95,10 +97,18 @@ class AutoSchema(SpectacularAutoSchema):
             parameters.append(IDEMPOTENCY_PARAMETER)
         return parameters
 
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        """With the rule of StrictMixin: a name that is not known is a fault."""
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        if direction == "request" and isinstance(serializer, StrictMixin):
+            schema["additionalProperties"] = False
+        return schema
+
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Without the largest integer of a column, which PostgreSQL and SQLite do not agree on."""
         super()._insert_field_validators(field, schema)
-        if schema.get("maximum") in COLUMN_MAXIMA:
+        is_of_column = field.field_name not in getattr(field.parent, "_declared_fields", {field.field_name})
+        if is_of_column and schema.get("maximum") in COLUMN_MAXIMA:
             del schema["maximum"]
             schema.pop("format", None)
             if schema.get("minimum", 0) < 0:
@@ -107,8 +117,8 @@ class AutoSchema(SpectacularAutoSchema):
     def _resolve_path_parameters(self, variables: Any) -> list[dict[str, Any]]:
         parameters: list[dict[str, Any]] = super()._resolve_path_parameters(variables)
         for parameter in parameters:
-            if parameter["schema"].get("type") == "integer":
-                parameter["schema"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
+            is_number = parameter["schema"].get("type") == "integer"
+            parameter["schema"] = dict(ID_IN_PATH if is_number else NAME_IN_PATH)
         return parameters
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import QuerySerializer
 from cryptopredict.rest.strict import StrictMixin
+from markets.api.parameters import MAX_ID_LENGTH
 from markets.models import Cryptocurrency
 from markets.services import data_source
 from portfolios.models import Portfolio, Transaction, WatchlistItem
@@ -46,12 +47,18 @@ class ComputedField(serializers.Field[Decimal, Any, str, Decimal]):
         return decimal_text(value)
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH})
+class CoinField(serializers.SlugRelatedField[Cryptocurrency]):
+    """A coin by CoinGecko's id."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="coingecko_id", queryset=Cryptocurrency.objects.all(), **options)
+
+
 class TransactionSerializer(StrictMixin, serializers.ModelSerializer[Transaction]):
     """One event of a portfolio's ledger."""
 
-    coin = serializers.SlugRelatedField(
-        slug_field="coingecko_id", queryset=Cryptocurrency.objects.all(), help_text="CoinGecko's id."
-    )
+    coin = CoinField(help_text="CoinGecko's id.")
     kind = serializers.ChoiceField(choices=Transaction.Kind.choices)
     quantity = ExactField(help_text=QUANTITY)
     unit_price_usd = ExactField(
@@ -83,12 +90,7 @@ class TransactionQuery(QuerySerializer):
 
     pagination_class = PageNumbers
 
-    coin = serializers.SlugRelatedField(
-        slug_field="coingecko_id",
-        queryset=Cryptocurrency.objects.all(),
-        required=False,
-        help_text="Only those of this coin, by CoinGecko's id.",
-    )
+    coin = CoinField(required=False, help_text="Only those of this coin, by CoinGecko's id.")
     kind = serializers.ChoiceField(
         choices=Transaction.Kind.choices, required=False, help_text="Only those of this kind."
     )

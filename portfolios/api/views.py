@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -28,9 +28,6 @@ from portfolios.models import Portfolio, Transaction, WatchlistItem
 from portfolios.pricing import value_portfolio
 
 WITHOUT_PUT = ["get", "patch", "delete", "head", "options"]
-PORTFOLIO_ID = OpenApiParameter("portfolio_id", int, OpenApiParameter.PATH)
-TRANSACTION_ID = OpenApiParameter("transaction_id", int, OpenApiParameter.PATH)
-COIN_ID = OpenApiParameter("coin_id", str, OpenApiParameter.PATH, description="CoinGecko's id of the coin.")
 
 
 class OwnPortfolioMixin(StrictQueryMixin):
@@ -63,7 +60,7 @@ class PortfoliosView(IdempotentMixin, ListQueryMixin, generics.ListCreateAPIView
         serializer.instance = services.create_portfolio(owner=signed_in(self.request), **serializer.validated_data)
 
 
-@extend_schema(tags=["Portfolios"], parameters=[PORTFOLIO_ID])
+@extend_schema(tags=["Portfolios"])
 @extend_schema_view(
     get=extend_schema(
         operation_id="get_portfolio",
@@ -99,7 +96,7 @@ class PortfolioView(StrictQueryMixin, generics.RetrieveUpdateDestroyAPIView[Port
         services.delete_portfolio(portfolio=instance)
 
 
-@extend_schema(tags=["Portfolios"], parameters=[PORTFOLIO_ID])
+@extend_schema(tags=["Portfolios"])
 @extend_schema_view(
     get=extend_schema(
         operation_id="list_transactions",
@@ -132,7 +129,7 @@ class TransactionsView(IdempotentMixin, ListQueryMixin, OwnPortfolioMixin, gener
         return super().create(request, *args, **kwargs)
 
 
-@extend_schema(tags=["Portfolios"], parameters=[PORTFOLIO_ID, TRANSACTION_ID])
+@extend_schema(tags=["Portfolios"])
 @extend_schema_view(
     get=extend_schema(
         operation_id="get_transaction", summary="Read a transaction", description="One transaction of a portfolio."
@@ -176,7 +173,6 @@ class ValuationView(OwnPortfolioMixin):
         operation_id="get_portfolio_valuation",
         summary="Value a portfolio",
         tags=["Portfolios"],
-        parameters=[PORTFOLIO_ID],
         responses=ValuationSerializer,
     )
     def get(self, request: Request, portfolio_id: int) -> Response:
@@ -203,7 +199,6 @@ class WatchedView(StrictQueryMixin):
         operation_id="watch_cryptocurrency",
         summary="Watch a coin",
         tags=["Watchlist"],
-        parameters=[COIN_ID],
         request=None,
         responses={200: WatchedSerializer, 201: WatchedSerializer},
     )
@@ -217,7 +212,6 @@ class WatchedView(StrictQueryMixin):
         operation_id="unwatch_cryptocurrency",
         summary="Stop watching a coin",
         tags=["Watchlist"],
-        parameters=[COIN_ID],
         responses={204: None},
     )
     def delete(self, request: Request, coin_id: str) -> Response:
