@@ -128,19 +128,19 @@ def browser() -> "Iterator[Browser]":
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what the fault tests measured."""
+    """Prints what the fault tests measured, and how much of the API was tried."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    figures = [
-        value
+    told = [
+        told
         for report in reports
         if isinstance(report, pytest.TestReport) and report.when == "call"
-        for name, value in report.user_properties
-        if name == "figure"
+        for told in report.user_properties
     ]
-    if figures:
-        terminalreporter.section("measured under faults")
-        for text in sorted(map(str, figures), key=_by_number):
-            terminalreporter.write_line(text)
+    for kind, title in (("figure", "measured under faults"), ("contract", "the API's contract")):
+        if texts := [str(text) for name, text in told if name == kind]:
+            terminalreporter.section(title)
+            for text in sorted(texts, key=_by_number):
+                terminalreporter.write_line(text)
 
 
 def _by_number(text: str) -> tuple[int, str]:

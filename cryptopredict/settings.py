@@ -369,7 +369,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["cryptopredict.rest.renderers.OrjsonRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["cryptopredict.rest.parsers.OrjsonParser"],
     "DEFAULT_SCHEMA_CLASS": "cryptopredict.rest.schema.AutoSchema",
     "DEFAULT_PAGINATION_CLASS": "cryptopredict.rest.pagination.PageNumbers",
     "EXCEPTION_HANDLER": "cryptopredict.rest.errors.exception_handler",

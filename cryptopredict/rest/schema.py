@@ -43,7 +43,8 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 IDEMPOTENCY_PARAMETER = OpenApiParameter(
     HEADER,
-    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+    # Blanks at its ends are no part of a header.
+    {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
     description="Sent again with the same body within 24 hours, the request takes effect once.",
 )
@@ -107,6 +108,8 @@ class AutoSchema(SpectacularAutoSchema):
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
         """Without the largest integer of a column, which PostgreSQL and SQLite do not agree on."""
         super()._insert_field_validators(field, schema)
+        if isinstance(field, serializers.MultipleChoiceField) and not field.allow_empty:
+            schema["minItems"] = 1
         is_of_column = field.field_name not in getattr(field.parent, "_declared_fields", {field.field_name})
         if is_of_column and schema.get("maximum") in COLUMN_MAXIMA:
             del schema["maximum"]
@@ -122,15 +125,17 @@ class AutoSchema(SpectacularAutoSchema):
         return parameters
 
     def _get_request_body(self, direction: Any = "request") -> dict[str, Any] | None:
-        """A DELETE's too, where the view reads one."""
-        if self.method != "DELETE" or not getattr(self.view, "delete_takes_body", False):
-            found: dict[str, Any] | None = super()._get_request_body(direction)
-            return found
-        self.method = "POST"  # drf-spectacular asks it whether there may be a body
+        """A DELETE's too, where the view reads one, and what a PATCH needs, where it does need something."""
+        method = self.method
+        if (method == "DELETE" and getattr(self.view, "delete_takes_body", False)) or (
+            method == "PATCH" and getattr(self.view, "patch_needs_fields", False)
+        ):
+            self.method = "PUT"  # drf-spectacular reads off it that there is a body, and a whole one
         try:
-            return self._get_request_body(direction)
+            found: dict[str, Any] | None = super()._get_request_body(direction)
         finally:
-            self.method = "DELETE"
+            self.method = method
+        return found
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)

@@ -17,6 +17,7 @@ from markets.series import AUTO, CANDLES, MAX_POINTS, MIN_POINTS, RANGES
 
 MAX_IDS = 250
 MAX_ID_LENGTH = 150
+MAX_IDS_LENGTH = 4000  # of what an address can hold, which gunicorn cuts off at 8190 bytes
 MAX_DOLLARS = 1e18
 FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)  # before any coin
 LAST_MOMENT = datetime(2100, 1, 1, tzinfo=UTC)
@@ -79,7 +80,7 @@ class IdsField(serializers.CharField):
 
     def __init__(self, **options: Any) -> None:
         help_text = f"Coin ids between commas, at most {MAX_IDS}."
-        super().__init__(max_length=MAX_IDS * (MAX_ID_LENGTH + 1), help_text=help_text, **options)
+        super().__init__(max_length=MAX_IDS_LENGTH, help_text=help_text, **options)
 
     def run_validation(self, data: Any = empty) -> list[str]:
         text: str = super().run_validation(data)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser
@@ -23,12 +23,18 @@ from markets.models import Cryptocurrency
 from markets.services import track_coins, untrack_coins
 
 READS = {"GET", "HEAD", "OPTIONS"}
+ID_PATTERN = r"^(?!\.{1,2}$)[^\s/?#%\\\u0000-\u001f\u007f]+$"  # what markets.coingecko.fields.coin_id takes
+
+
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 150, "pattern": ID_PATTERN})
+class CoinIdField(serializers.CharField):
+    """An id that CoinGecko might have given to a coin."""
 
 
 class AddCoinSerializer(StrictMixin):
     """A coin to add."""
 
-    id = serializers.CharField(max_length=150, help_text="CoinGecko id, such as bitcoin.")
+    id = CoinIdField(max_length=150, help_text="CoinGecko id, such as bitcoin.")
 
     def validate_id(self, value: str) -> str:
         try:
@@ -79,6 +85,8 @@ class CoinsView(IdempotentMixin, CoinListView):
 
 class OneCoinView(CoinView):
     """One coin with its latest figures."""
+
+    patch_needs_fields = True
 
     def get_permissions(self) -> list[Any]:
         return reading_is_public(getattr(self, "request", None))

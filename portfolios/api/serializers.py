@@ -1,5 +1,6 @@
 """What the API says and takes about portfolios, transactions and watchlists."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -29,11 +30,21 @@ class PortfolioSerializer(StrictMixin, serializers.ModelSerializer[Portfolio]):
         read_only_fields = ("id", "created_at")
 
 
+AMOUNT = r"[0-9]{1,20}(\.[0-9]{0,18})?|\.[0-9]{1,18}"
+DECIMAL = re.compile(f"-?({AMOUNT})")  # one below 0 is told by what it is for: it must be above 0
+
+
+@extend_schema_field({"type": "string", "format": "decimal", "pattern": f"^({AMOUNT})$"})
 class ExactField(serializers.DecimalField):
-    """A decimal string without needless zeros."""
+    """A decimal string without needless zeros. A JSON number, which is a double, is refused."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=38, decimal_places=18, normalize_output=True, **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, str) or not DECIMAL.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 @extend_schema_field({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})
