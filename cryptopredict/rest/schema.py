@@ -58,6 +58,7 @@ ERRORS = {
     "406": "The answer has no form that `Accept` allows.",
     "409": "It cannot be done as things stand, or the first request with this `Idempotency-Key` has not ended.",
     "413": "The request is too large.",
+    "414": "The address is too long; the web server says so, in no shape of ours.",
     "415": "The body is of a type that is not read here.",
     "422": "This `Idempotency-Key` was used for another request.",
     "429": "Too many requests; `Retry-After` tells how many seconds to wait.",
@@ -67,6 +68,7 @@ ERRORS = {
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}}
 ID_IN_PATH = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 NAME_IN_PATH = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[^/]+$"}
+LONG_TEXT = 1000  # characters of a parameter, which may become too many bytes of an address
 COLUMN_MAXIMA = {2**15 - 1, 2**31 - 1, 2**63 - 1}
 
 
@@ -77,6 +79,9 @@ class AutoSchema(SpectacularAutoSchema):
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
             add_examples(operation, type(self.view))
+            if any(one["schema"].get("maxLength", 0) > LONG_TEXT for one in operation.get("parameters", [])):
+                operation["responses"]["414"] = {"description": ERRORS["414"]}
+                operation["responses"] = dict(sorted(operation["responses"].items()))
         return operation
 
     def get_description(self) -> str:  # type: ignore[override]  # as drf-spectacular has it

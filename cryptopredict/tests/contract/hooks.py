@@ -13,6 +13,8 @@ import schemathesis
 from schemathesis import AuthContext, Case, HookContext
 from schemathesis.core.transport import Response
 
+from cryptopredict.tests.contract.run import caller
+
 CREDENTIALS: dict[str, Any] = json.loads(Path(os.environ["CONTRACT_CREDENTIALS"]).read_text())
 CALLS = Path(os.environ["CONTRACT_CALLS"]).open("a")  # noqa: SIM115 (open as long as the process runs)
 SPARE: Iterator[dict[str, str]] = iter(CREDENTIALS["spare"][1:])
@@ -39,20 +41,16 @@ def example_of(case: Case[Any]) -> Any:
 
 @schemathesis.auth(refresh_interval=None)
 class Callers:
-    """Staff where staff are asked for, a person where someone must be signed in, nobody where anybody may call."""
+    """As run.caller says; operations that use up an account are called by one that is there for that."""
 
     def get(self, case: Case[Any], context: AuthContext) -> str | None:
-        ways = case.operation.definition.raw.get("security", [])
-        if {} in ways:
-            return None
         if name_of(case) in USES_UP_ITS_USER:
-            return str(CREDENTIALS["spare"][0]["access"])
-        is_for_staff = {"apiToken": ["staff"]} in ways
-        return str(CREDENTIALS["staff" if is_for_staff else "user"])
+            return f"Bearer {CREDENTIALS['spare'][0]['access']}"
+        return caller(case.operation.definition.raw, CREDENTIALS).get("Authorization")
 
     def set(self, case: Case[Any], data: str | None, context: AuthContext) -> None:
         if data is not None:
-            case.headers["Authorization"] = f"Bearer {data}"
+            case.headers["Authorization"] = data
 
 
 @schemathesis.hook

@@ -53,6 +53,15 @@ def documented_task_id() -> str:
     return str(parameter["example"])
 
 
+def caller(operation: dict[str, Any], credentials: dict[str, Any]) -> dict[str, str]:
+    """Staff where staff are asked for, a person where someone must be signed in, nobody where anybody may call."""
+    ways = operation.get("security", [])
+    if {} in ways:
+        return {}
+    token = credentials["staff" if {"apiToken": ["staff"]} in ways else "user"]
+    return {"Authorization": f"Bearer {token}"}
+
+
 @contextmanager
 def serving(folder: Path, database_url: str, redis_url: str) -> Iterator[tuple[str, Path]]:
     """A site by gunicorn, with a seeded database; yields its address and the file of credentials."""
