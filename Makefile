@@ -11,21 +11,24 @@ DATA ?=
 ONLY ?=
 PORT ?= 8000
 WORKERS ?= 2
+EXAMPLES ?= 200
 PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # Tests on local files must not meet a database or a Redis that the shell happens to name; bytecode is kept,
 # because compiling all modules again takes longer than many of the tests.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL -u PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
+.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench openapi test-contract
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
 	@echo "make test         run all tests: SQLite, PostgreSQL and Redis, Chromium"
 	@echo "make test-fast    run the tests that need no server, no browser and no training"
 	@echo "make test-faults  run the tests that inject faults into real processes"
+	@echo "make test-contract  try every operation of the API with schemathesis; EXAMPLES=500 tries longer"
 	@echo "make test-soak    play a month and a day of 5,000 coins in fast-forward (about 20 minutes)"
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
 	@echo "make bench        measure against peers and physical limits; ONLY=P1,P3"
+	@echo "make openapi      write docs/openapi.yaml again, after a change of the API"
 	@echo "make setup        prepare .venv"
 
 setup:
@@ -57,6 +60,10 @@ test-faults: setup servers
 	@[ "$$(id -u)" = 0 ] || echo "Not root: the tests marked netns (two hosts, full disks) are left out. sudo make test-faults runs them."
 	$(PY) -m cryptopredict.tests.servers $(PYTEST) -m "faults$$([ "$$(id -u)" = 0 ] || echo ' and not netns')"
 
+# Part of test-servers too, with few examples.
+test-contract: setup servers
+	CONTRACT_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -m contract
+
 # Measures; nothing here is a test. On a database of its own, in PostgreSQL of its own unless DATABASE_URL is given.
 bench: setup servers
 	$(PY) -m bench "$(ONLY)"
@@ -64,6 +71,10 @@ bench: setup servers
 # Installs the servers and the browser that the tests need, where a package manager allows it.
 servers:
 	@./.ci/servers
+
+# A test compares the file with what the site serves, so that a review sees every change of the API.
+openapi:
+	$(LOCALLY) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 lint:
 	$(VENV)/bin/ruff check .

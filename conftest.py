@@ -128,11 +128,12 @@ def browser() -> "Iterator[Browser]":
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what the fault tests measured, and how large the access matrix was."""
-    if figures := _noted(terminalreporter, "figure"):
-        terminalreporter.section("measured under faults")
-        for text in sorted(map(str, figures), key=_by_number):
-            terminalreporter.write_line(text)
+    """Prints what the fault tests measured, how much of the API was tried, and how large the access matrix was."""
+    for kind, title in (("figure", "measured under faults"), ("contract", "the API's contract")):
+        if texts := sorted(map(str, _noted(terminalreporter, kind)), key=_by_number):
+            terminalreporter.section(title)
+            for text in texts:
+                terminalreporter.write_line(text)
     if cells := [int(str(number)) for number in _noted(terminalreporter, "cells")]:
         terminalreporter.section("access matrix")
         size = f"{len(cells)} operations × {max(cells)} personas = {sum(cells):,} cells"

@@ -5,7 +5,7 @@ from typing import cast
 import orjson
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import status
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.generics import ListAPIView
@@ -20,7 +20,8 @@ from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.query import ListQueryMixin
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
+@extend_schema_view(get=extend_schema(operation_id="list_api_tokens", summary="List API tokens"))
 class ApiTokensView(IdempotentMixin, ListQueryMixin, AuthView, ListAPIView[ApiToken]):
     """One's own API tokens, the newest first."""
 
@@ -30,7 +31,12 @@ class ApiTokensView(IdempotentMixin, ListQueryMixin, AuthView, ListAPIView[ApiTo
     def get_queryset(self) -> ApiTokenQuerySet:
         return ApiToken.objects.of(self.request.user)
 
-    @extend_schema(request=ApiTokenRequestSerializer, responses={201: NewApiTokenSerializer})
+    @extend_schema(
+        operation_id="create_api_token",
+        summary="Create an API token",
+        request=ApiTokenRequestSerializer,
+        responses={201: NewApiTokenSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Creates a token. Its secret is in this answer and nowhere else."""
         data = self.read(ApiTokenRequestSerializer)
@@ -45,11 +51,11 @@ class ApiTokensView(IdempotentMixin, ListQueryMixin, AuthView, ListAPIView[ApiTo
         return orjson.dumps({**orjson.loads(rendered.content), "token": None})
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class ApiTokenView(AuthView):
     """One of one's own API tokens."""
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="revoke_api_token", summary="Revoke an API token", responses={204: None})
     def delete(self, request: Request, token_id: int) -> Response:
         """Revokes it; again is no error."""
         token = ApiToken.objects.of(request.user).filter(pk=token_id).first()

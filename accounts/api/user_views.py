@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.generics import ListAPIView
 from rest_framework.permissions import IsAdminUser
@@ -53,10 +53,10 @@ class UserQuery(QuerySerializer):
     pagination_class = PageNumbers
 
     search = serializers.CharField(required=False, max_length=100, help_text="Part of the address or the name.")
-    is_active = serializers.BooleanField(required=False, allow_null=True, default=None)
-    is_staff = serializers.BooleanField(required=False, allow_null=True, default=None)
-    joined_after = serializers.DateTimeField(required=False)
-    joined_before = serializers.DateTimeField(required=False)
+    is_active = serializers.BooleanField(required=False, help_text="Whether they may sign in.")
+    is_staff = serializers.BooleanField(required=False, help_text="Whether they are staff.")
+    joined_after = serializers.DateTimeField(required=False, help_text="ISO 8601, included.")
+    joined_before = serializers.DateTimeField(required=False, help_text="ISO 8601, excluded.")
     ordering = serializers.ChoiceField(ORDERS, required=False, default="-joined_at")
 
 
@@ -101,7 +101,8 @@ class StaffView(StrictQueryMixin, APIView):
         return user
 
 
-@extend_schema(tags=["users"])
+@extend_schema(tags=["Users"])
+@extend_schema_view(get=extend_schema(operation_id="list_users", summary="List users"))
 class UsersView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[User]):
     """All accounts: searched, filtered, ordered, in pages."""
 
@@ -122,7 +123,12 @@ class UsersView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[User]):
             users = users.filter(joined_at__lt=query["joined_before"])
         return users.order_by(query["ordering"], "pk")
 
-    @extend_schema(request=UserRequestSerializer, responses={201: UserSerializer})
+    @extend_schema(
+        operation_id="create_user",
+        summary="Create a user",
+        request=UserRequestSerializer,
+        responses={201: UserSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Creates an account without a password; its owner is mailed a link to set one."""
         data = UserRequestSerializer(data=request.data)
@@ -134,16 +140,22 @@ class UsersView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[User]):
         return Response(UserSerializer(user).data, status=status.HTTP_201_CREATED)
 
 
-@extend_schema(tags=["users"])
+@extend_schema(tags=["Users"])
 class UserView(StaffView):
     """One account."""
 
-    @extend_schema(responses={200: UserSerializer})
+    @extend_schema(operation_id="get_user", summary="Read a user", responses={200: UserSerializer})
     def get(self, request: Request, user_id: int) -> Response:
         return Response(UserSerializer(self.find(user_id)).data)
 
-    @extend_schema(request=UserRequestSerializer, responses={200: UserSerializer})
+    @extend_schema(
+        operation_id="update_user",
+        summary="Change a user",
+        request=UserRequestSerializer,
+        responses={200: UserSerializer},
+    )
     def patch(self, request: Request, user_id: int) -> Response:
+        """Changes what staff may set of an account."""
         user = self.find(user_id)
         data = UserRequestSerializer(user, data=request.data, partial=True)
         data.is_valid(raise_exception=True)
@@ -153,28 +165,30 @@ class UserView(StaffView):
             raise as_fault(problem) from None
         return Response(UserSerializer(changed).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="deactivate_user", summary="Deactivate a user", responses={204: None})
     def delete(self, request: Request, user_id: int) -> Response:
         """Deactivates it, with all its sessions and tokens; its rows stay. Erasing is its owner's own affair."""
         people.set_active(actor=self.actor, user=self.find(user_id), is_active=False)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(tags=["users"])
+@extend_schema(tags=["Users"])
 class UserActivateView(StaffView):
     """Lets a deactivated person sign in again."""
 
-    @extend_schema(request=None, responses={200: UserSerializer})
+    @extend_schema(
+        operation_id="activate_user", summary="Activate a user", request=None, responses={200: UserSerializer}
+    )
     def post(self, request: Request, user_id: int) -> Response:
         user = self.find(user_id)
         people.set_active(actor=self.actor, user=user, is_active=True)
         return Response(UserSerializer(self.find(user_id)).data)
 
 
-@extend_schema(tags=["users"])
+@extend_schema(tags=["Users"])
 class UserStatsView(StaffView):
     """How many accounts there are, and how many are new on each day."""
 
-    @extend_schema(responses={200: UserStatsSerializer})
+    @extend_schema(operation_id="get_user_statistics", summary="Count users", responses={200: UserStatsSerializer})
     def get(self, request: Request) -> Response:
         return Response(UserStatsSerializer(people.statistics()).data)

@@ -86,24 +86,31 @@ class PublicAuthView(AuthView):
         return 'Bearer realm="api"'  # a refusal here is a 401, not a 403
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class RegisterView(IdempotentMixin, PublicAuthView):
     """Creates an account. The answer is the same whether or not the address has one."""
 
     throttle_classes = (AnonymousThrottle, SignInThrottle)
 
-    @extend_schema(request=serializers.RegistrationSerializer, responses={202: serializers.MessageSerializer})
+    @extend_schema(
+        operation_id="register",
+        summary="Create an account",
+        request=serializers.RegistrationSerializer,
+        responses={202: serializers.MessageSerializer},
+    )
     def post(self, request: Request) -> Response:
         data = self.read(serializers.RegistrationSerializer)
         services.register_user(request=request._request, **data)
         return Response({"message": REGISTERED}, status=status.HTTP_202_ACCEPTED)
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class TokenView(PublicAuthView):
     """Signs in with address and password; where a second factor is set up, with a code as `otp` too."""
 
     @extend_schema(
+        operation_id="sign_in",
+        summary="Sign in",
         request=serializers.CredentialsSerializer,
         responses={200: serializers.TokenPairSerializer, 401: REFUSED, 403: UNCONFIRMED},
     )
@@ -114,12 +121,15 @@ class TokenView(PublicAuthView):
         return Response(pair._asdict())
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class TokenRefreshView(PublicAuthView):
     """Exchanges a refresh token for the next pair; using one twice signs out everywhere that descends from it."""
 
     @extend_schema(
-        request=serializers.RefreshSerializer, responses={200: serializers.TokenPairSerializer, 401: REFUSED}
+        operation_id="refresh_tokens",
+        summary="Exchange a refresh token",
+        request=serializers.RefreshSerializer,
+        responses={200: serializers.TokenPairSerializer, 401: REFUSED},
     )
     def post(self, request: Request) -> Response:
         try:
@@ -129,11 +139,16 @@ class TokenRefreshView(PublicAuthView):
         return Response(pair._asdict())
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class TokenVerifyView(PublicAuthView):
     """Tells whether a token would be accepted now."""
 
-    @extend_schema(request=serializers.TokenSerializer, responses={200: serializers.GoodTokenSerializer, 401: REFUSED})
+    @extend_schema(
+        operation_id="verify_token",
+        summary="Check a token",
+        request=serializers.TokenSerializer,
+        responses={200: serializers.GoodTokenSerializer, 401: REFUSED},
+    )
     def post(self, request: Request) -> Response:
         try:
             token_type, expires_at = tokens.verify_token(self.read(serializers.TokenSerializer)["token"])
@@ -142,11 +157,13 @@ class TokenVerifyView(PublicAuthView):
         return Response({"token_type": token_type, "expires_at": expires_at})
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class LogoutView(AuthView):
     """Ends the family of this refresh token: the device that holds it has to sign in again."""
 
-    @extend_schema(request=serializers.RefreshSerializer, responses={204: None})
+    @extend_schema(
+        operation_id="sign_out", summary="Sign out", request=serializers.RefreshSerializer, responses={204: None}
+    )
     def post(self, request: Request) -> Response:
         refresh = self.read(serializers.RefreshSerializer)["refresh"]
         try:
@@ -157,22 +174,37 @@ class LogoutView(AuthView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class MeView(AuthView):
     """One's own profile."""
 
-    @extend_schema(responses={200: serializers.ProfileSerializer})
+    delete_takes_body = True  # the password, which belongs in no address
+
+    @extend_schema(
+        operation_id="get_profile", summary="Read one's profile", responses={200: serializers.ProfileSerializer}
+    )
     def get(self, request: Request) -> Response:
         return Response(serializers.ProfileSerializer(cast(User, request.user)).data)
 
-    @extend_schema(request=serializers.ProfileSerializer, responses={200: serializers.ProfileSerializer})
+    @extend_schema(
+        operation_id="update_profile",
+        summary="Change one's profile",
+        request=serializers.ProfileSerializer,
+        responses={200: serializers.ProfileSerializer},
+    )
     def patch(self, request: Request) -> Response:
+        """Changes one's name, language, currency or time zone."""
         serializer = serializers.ProfileSerializer(cast(User, request.user), data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         serializer.save()
         return Response(serializer.data)
 
-    @extend_schema(request=serializers.OwnPasswordSerializer, responses={204: None})
+    @extend_schema(
+        operation_id="delete_account",
+        summary="Delete one's account",
+        request=serializers.OwnPasswordSerializer,
+        responses={204: None},
+    )
     def delete(self, request: Request) -> Response:
         """Erases the account and all that belongs to it, after the password."""
         check_own_password(request, "password", self.read(serializers.OwnPasswordSerializer)["password"])
@@ -180,20 +212,29 @@ class MeView(AuthView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class ExportView(AuthView):
     """All that is kept about oneself, as one JSON file: the rows that deleting the account erases."""
 
-    @extend_schema(responses={200: serializers.OwnDataSerializer})
+    @extend_schema(
+        operation_id="export_own_data",
+        summary="Download all one's data",
+        responses={200: serializers.OwnDataSerializer},
+    )
     def get(self, request: Request) -> HttpResponse:
         return own_data.file_response(cast(User, request.user))
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class PasswordChangeView(AuthView):
     """Changes the password; every session, refresh token and API token ends, and a new pair is answered."""
 
-    @extend_schema(request=serializers.PasswordChangeSerializer, responses={200: serializers.TokenPairSerializer})
+    @extend_schema(
+        operation_id="change_password",
+        summary="Change one's password",
+        request=serializers.PasswordChangeSerializer,
+        responses={200: serializers.TokenPairSerializer},
+    )
     def post(self, request: Request) -> Response:
         user = cast(User, request.user)
         passwords = self.read(serializers.PasswordChangeSerializer)
@@ -203,26 +244,36 @@ class PasswordChangeView(AuthView):
         return Response(tokens.issue_tokens(user)._asdict())
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class PasswordResetView(PublicAuthView):
     """Mails a link that sets a new password. The answer is the same for every address."""
 
     throttle_classes = (AnonymousThrottle, SignInThrottle)
 
-    @extend_schema(request=serializers.AddressSerializer, responses={202: serializers.MessageSerializer})
+    @extend_schema(
+        operation_id="request_password_reset",
+        summary="Ask for a new password",
+        request=serializers.AddressSerializer,
+        responses={202: serializers.MessageSerializer},
+    )
     def post(self, request: Request) -> Response:
         email = self.read(serializers.AddressSerializer)["email"]
         services.request_password_reset(request=request._request, email=email)
         return Response({"message": MAILED}, status=status.HTTP_202_ACCEPTED)
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class PasswordResetConfirmView(PublicAuthView):
     """Sets a new password with the key of the mailed link, once within an hour; all that was signed in ends."""
 
     throttle_classes = (AnonymousThrottle, SignInThrottle)
 
-    @extend_schema(request=serializers.NewPasswordSerializer, responses={204: None})
+    @extend_schema(
+        operation_id="confirm_password_reset",
+        summary="Set a new password by a mailed key",
+        request=serializers.NewPasswordSerializer,
+        responses={204: None},
+    )
     def post(self, request: Request) -> Response:
         data = self.read(serializers.NewPasswordSerializer)
         try:
@@ -232,13 +283,18 @@ class PasswordResetConfirmView(PublicAuthView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-@extend_schema(tags=["auth"])
+@extend_schema(tags=["Authentication"])
 class EmailVerifyView(PublicAuthView):
     """Confirms an address with the key of the mailed link, once within three days."""
 
     throttle_classes = (AnonymousThrottle, SignInThrottle)
 
-    @extend_schema(request=serializers.KeySerializer, responses={204: None})
+    @extend_schema(
+        operation_id="verify_email",
+        summary="Confirm an address",
+        request=serializers.KeySerializer,
+        responses={204: None},
+    )
     def post(self, request: Request) -> Response:
         if not addresses.confirm_key(request=request._request, key=self.read(serializers.KeySerializer)["key"]):
             text = "This link is not good any more, or the address belongs to another account."

@@ -30,6 +30,7 @@ RUNNABLE = frozenset(
     }
 )
 MAX_TEXT = 200
+MAX_NUMBER = 2**31 - 1
 
 
 class NotRunnable(LookupError):
@@ -101,6 +102,8 @@ def _fault(name: str, value: Any, hint: Any) -> str:
         return f"A value of the kind {' or '.join(kind.__name__ for kind in kinds)} is expected."
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"At most {MAX_TEXT} characters are expected."
+    if isinstance(value, int) and not 0 <= value <= MAX_NUMBER:
+        return f"A whole number from 0 to {MAX_NUMBER} is expected."
     return CHECKS[name](value) if name in CHECKS and isinstance(value, str) else ""
 
 

@@ -128,6 +128,7 @@ def site_programs(port: int) -> list[Program]:
     celery = [sys.executable, "-m", "celery", "-q", "-A", "cryptopredict"]
     worker = [*celery, "worker", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     gunicorn = [sys.executable, "-m", "gunicorn", "cryptopredict.wsgi", "--bind", f"{HOST}:{port}"]
+    gunicorn += ["--limit-request-line", "8190"]
     return [
         Program(
             "web",

@@ -14,6 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 MAX_PAGE_SIZE = 250
+MAX_CURSOR_LENGTH = 500
+HIGHEST = 999_999_999  # of a whole number that no other limit holds
 Rows = QuerySet[Any] | Sequence[Any]
 
 
@@ -25,7 +27,7 @@ def read_whole_number(request: Request, name: str, *, default: int, highest: int
     if len(values) > 1:
         raise fault(name, "Give this parameter once.", "repeated_parameter")
     text = values[0]
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(HIGHEST))):
         raise fault(name, "A whole number from 1 is expected.", "invalid")
     number = int(text)
     if number < 1:
@@ -45,8 +47,13 @@ class PageNumbers(PageNumberPagination):
     page_size = 50
     max_page_size = MAX_PAGE_SIZE
     page_size_query_param = "page_size"
-    page_query_description = "Page, from 1."
     page_size_query_description = f"Rows in a page, from 1 to {MAX_PAGE_SIZE}."
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        return [
+            query_parameter("page", "Page, from 1.", whole(1, HIGHEST)),
+            query_parameter("page_size", self.page_size_query_description, whole(self.page_size, MAX_PAGE_SIZE)),
+        ]
 
     def get_page_size(self, request: Request) -> int:
         return read_whole_number(request, "page_size", default=self.page_size, highest=self.max_page_size)
@@ -90,6 +97,13 @@ class Cursor(CursorPagination):
     page_size_query_description = f"Rows in a page, from 1 to {MAX_PAGE_SIZE}."
     cursor_query_description = "Where to go on: taken from `next` or `previous`, never built by hand."
 
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        place = {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_LENGTH}
+        return [
+            query_parameter("cursor", self.cursor_query_description, place),
+            query_parameter("page_size", self.page_size_query_description, whole(self.page_size, MAX_PAGE_SIZE)),
+        ]
+
     def get_page_size(self, request: Request) -> int:
         return read_whole_number(request, "page_size", default=self.page_size, highest=self.max_page_size)
 
@@ -119,7 +133,7 @@ class Cursor(CursorPagination):
 
 def is_cursor(texts: list[str]) -> bool:
     """Whether there is one cursor that holds a place; the base class ignores what it cannot read."""
-    if len(texts) > 1:
+    if len(texts) > 1 or len(texts[0]) > MAX_CURSOR_LENGTH:
         return False
     try:
         tokens = parse_qs(b64decode(texts[0], validate=True).decode("ascii"), strict_parsing=True)
@@ -130,6 +144,14 @@ def is_cursor(texts: list[str]) -> bool:
 
 def strange_cursor() -> ValidationError:
     return fault("cursor", "This cursor is not one of ours.", "invalid")
+
+
+def query_parameter(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def whole(default: int, highest: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 1, "maximum": highest, "default": default}
 
 
 LINKS = {name: {"type": ["string", "null"], "format": "uri"} for name in ("next", "previous")}

@@ -64,7 +64,8 @@ class StrictQueryMixin(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        self.query = self.query_class.read(request)
+        if hasattr(self, str(request.method).lower()):  # a method that there is not is told as that, whatever it asks
+            self.query = self.query_class.read(request)
 
 
 class ListQueryMixin(StrictQueryMixin):

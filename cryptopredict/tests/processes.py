@@ -73,6 +73,7 @@ class Installation:
 
     def start_web(self, port: int, *options: str) -> subprocess.Popen[bytes]:
         address = ["--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--no-control-socket"]
+        address += ["--limit-request-line", "8190"]
         return self.start(sys.executable, "-m", "gunicorn", "cryptopredict.wsgi", *address, *options)
 
     def run(self, *command: str) -> str:

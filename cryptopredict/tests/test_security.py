@@ -52,7 +52,17 @@ def assert_no_script_but_ours(answer: Any, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/sign-in/", "/sign-up/", "/account/reset/", "/account/confirm-email/", "/status/", "/method/", "/api/docs/"],
+    [
+        "/",
+        "/sign-in/",
+        "/sign-up/",
+        "/account/reset/",
+        "/account/confirm-email/",
+        "/status/",
+        "/method/",
+        "/api/docs/",
+        "/api/redoc/",
+    ],
 )
 @pytest.mark.django_db
 def test_a_public_page_runs_no_script_but_our_files(client: Client, path: str) -> None:

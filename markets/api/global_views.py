@@ -40,7 +40,12 @@ class GlobalSerializer(SourcedSerializer):
 class GlobalView(PublicView):
     """Totals and dominance."""
 
-    @extend_schema(operation_id="cryptocurrencies_global", tags=TAGS, responses=GlobalSerializer)
+    @extend_schema(
+        operation_id="get_global_market",
+        summary="Read the whole market's totals",
+        tags=TAGS,
+        responses=GlobalSerializer,
+    )
     def get(self, request: Request) -> Response:
         return Response(global_figures())
 

@@ -25,7 +25,7 @@ from markets.importing import MAX_BYTES, BadFile, Import, import_prices
 logger = logging.getLogger(__name__)
 FILE = "file"
 ENVELOPE_BYTES = 10_000  # what multipart puts around a file
-CSV_BODY = {"type": "string", "description": "A CSV file in UTF-8."}
+CSV_BODY = {"type": "string", "minLength": 1, "description": "A CSV file in UTF-8."}
 FORM_BODY = {
     "type": "object",
     "required": [FILE],
@@ -70,7 +70,8 @@ class ImportView(IdempotentMixin, StrictQueryMixin):
     query_class = parameters.ImportQuery
 
     @extend_schema(
-        operation_id="prices_import",
+        operation_id="import_prices",
+        summary="Import prices from CSV",
         tags=["Prices"],
         request={"text/csv": CSV_BODY, "multipart/form-data": FORM_BODY},
         responses=quality_serializers.ImportSerializer,

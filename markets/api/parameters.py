@@ -1,5 +1,6 @@
 """The GET parameters of the market's endpoints."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,9 @@ from markets.models import Interval
 from markets.series import AUTO, CANDLES, MAX_POINTS, MIN_POINTS, RANGES
 
 MAX_IDS = 250
+MAX_ID_LENGTH = 150
+MAX_IDS_LENGTH = 4000  # of what an address can hold, which gunicorn cuts off at 8190 bytes
+MAX_DOLLARS = 1e18
 FIRST_MOMENT = datetime(2009, 1, 1, tzinfo=UTC)  # before any coin
 LAST_MOMENT = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -53,6 +57,19 @@ class MomentField(serializers.DateTimeField):
         return moment
 
 
+class DollarField(serializers.FloatField):
+    """An amount of US dollars from 0; no infinity and nothing that is no number."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=MAX_DOLLARS, help_text="US dollars.", **options)
+
+    def to_internal_value(self, data: Any) -> float:
+        amount = super().to_internal_value(data)
+        if not math.isfinite(amount):
+            self.fail("invalid")
+        return amount
+
+
 class IdsField(serializers.CharField):
     """Coin ids between commas, each once."""
 
@@ -60,6 +77,10 @@ class IdsField(serializers.CharField):
         "too_many": f"At most {MAX_IDS} coins are answered at once.",
         "empty_id": "There is an empty id in the list.",
     }
+
+    def __init__(self, **options: Any) -> None:
+        help_text = f"Coin ids between commas, at most {MAX_IDS}."
+        super().__init__(max_length=MAX_IDS_LENGTH, help_text=help_text, **options)
 
     def run_validation(self, data: Any = empty) -> list[str]:
         text: str = super().run_validation(data)
@@ -75,14 +96,14 @@ class CoinListQuery(QuerySerializer):
     pagination_class = PageNumbers
 
     q = serializers.CharField(required=False, max_length=100, help_text="Part of an id, symbol or name.")
-    ids = IdsField(required=False, help_text=f"Coin ids between commas, at most {MAX_IDS}.")
+    ids = IdsField(required=False)
     is_tracked = serializers.BooleanField(required=False, help_text="Whether prices are synced.")
-    min_price = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
-    max_price = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
-    min_market_cap = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
-    max_market_cap = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
-    min_volume_24h = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
-    max_volume_24h = serializers.FloatField(required=False, min_value=0, help_text="US dollars.")
+    min_price = DollarField(required=False)
+    max_price = DollarField(required=False)
+    min_market_cap = DollarField(required=False)
+    max_market_cap = DollarField(required=False)
+    min_volume_24h = DollarField(required=False)
+    max_volume_24h = DollarField(required=False)
     order = serializers.ChoiceField(
         choices=[sign + name for name in ORDERS for sign in ("", "-")],
         default="rank",
@@ -99,17 +120,17 @@ class CoinListQuery(QuerySerializer):
 
 class SearchQuery(QuerySerializer):
     q = serializers.CharField(max_length=100, help_text="Id, symbol or name; typing errors are forgiven.")
-    limit = serializers.IntegerField(default=10, min_value=1, max_value=50)
+    limit = serializers.IntegerField(default=10, min_value=1, max_value=50, help_text="The most that are listed.")
 
 
 class MoversQuery(QuerySerializer):
     period = serializers.ChoiceField(choices=list(PERIODS), default="24h")
-    limit = serializers.IntegerField(default=10, min_value=1, max_value=50)
-    min_volume_24h = serializers.FloatField(default=0.0, min_value=0, help_text="US dollars.")
+    limit = serializers.IntegerField(default=10, min_value=1, max_value=50, help_text="The most that are listed.")
+    min_volume_24h = DollarField(default=0.0)
 
 
 class LatestQuery(QuerySerializer):
-    ids = IdsField(help_text=f"Coin ids between commas, at most {MAX_IDS}.")
+    ids = IdsField()
 
 
 class AtQuery(QuerySerializer):
@@ -149,7 +170,9 @@ class SeriesQuery(RangeQuery):
     interval = serializers.ChoiceField(
         choices=[AUTO, *Interval.values], default=AUTO, help_text="The answer says which one it holds."
     )
-    max_points = serializers.IntegerField(default=1000, min_value=MIN_POINTS, max_value=MAX_POINTS)
+    max_points = serializers.IntegerField(
+        default=1000, min_value=MIN_POINTS, max_value=MAX_POINTS, help_text="More are thinned to about so many."
+    )
 
 
 class CandlesQuery(RangeQuery):

@@ -35,7 +35,9 @@ class SeriesView(PublicView):
 
     query_class = parameters.SeriesQuery
 
-    @extend_schema(operation_id="prices_list", tags=TAGS, responses=serializers.SeriesSerializer)
+    @extend_schema(
+        operation_id="get_prices", summary="Read a coin's prices", tags=TAGS, responses=serializers.SeriesSerializer
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         coin = get_coin(coingecko_id)
         series = price_series(
@@ -54,7 +56,9 @@ class CandlesView(PublicView):
 
     query_class = parameters.CandlesQuery
 
-    @extend_schema(operation_id="prices_candles", tags=TAGS, responses=serializers.CandlesSerializer)
+    @extend_schema(
+        operation_id="get_candles", summary="Read a coin's candles", tags=TAGS, responses=serializers.CandlesSerializer
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         coin = get_coin(coingecko_id)
         made = candles(coin, interval=self.query["interval"], start=self.query["start"], end=self.query["end"])
@@ -66,7 +70,12 @@ class CandlesView(PublicView):
 class LatestPriceView(PublicView):
     """One coin's latest figures."""
 
-    @extend_schema(operation_id="prices_latest", tags=TAGS, responses=serializers.SourcedLatestPriceSerializer)
+    @extend_schema(
+        operation_id="get_latest_price",
+        summary="Read a coin's latest price",
+        tags=TAGS,
+        responses=serializers.SourcedLatestPriceSerializer,
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         return Response(coin_answer(coingecko_id, LATEST_COLUMNS))
 
@@ -76,7 +85,12 @@ class LatestPricesView(PublicView):
 
     query_class = parameters.LatestQuery
 
-    @extend_schema(operation_id="prices_latest_many", tags=TAGS, responses=serializers.LatestPricesSerializer)
+    @extend_schema(
+        operation_id="get_latest_prices",
+        summary="Read many coins' latest prices",
+        tags=TAGS,
+        responses=serializers.LatestPricesSerializer,
+    )
     def get(self, request: Request) -> Response:
         ids = self.query["ids"]
         found = rows(Cryptocurrency.objects.filter(coingecko_id__in=ids), LATEST_COLUMNS)
@@ -90,7 +104,12 @@ class PriceAtView(PublicView):
 
     query_class = parameters.AtQuery
 
-    @extend_schema(operation_id="prices_at", tags=TAGS, responses=serializers.PriceAtSerializer)
+    @extend_schema(
+        operation_id="get_price_at",
+        summary="Read a coin's price at an instant",
+        tags=TAGS,
+        responses=serializers.PriceAtSerializer,
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         coin = get_coin(coingecko_id)
         timestamp = self.query["timestamp"]
@@ -133,7 +152,8 @@ class PricesExportView(CsvView, StrictQueryMixin):
     query_class = parameters.PricesExportQuery
 
     @extend_schema(
-        operation_id="prices_export",
+        operation_id="export_prices",
+        summary="Download a coin's prices as CSV",
         tags=TAGS,
         responses={(200, "text/csv"): OpenApiTypes.STR},
         description="Every slot of one interval as CSV, streamed; `data_source` in each row marks sample data.",
@@ -167,7 +187,12 @@ class StatisticsView(PublicView):
     query_class = parameters.StatisticsQuery
     max_age_seconds = 300
 
-    @extend_schema(operation_id="cryptocurrencies_statistics", tags=TAGS, responses=serializers.StatisticsSerializer)
+    @extend_schema(
+        operation_id="get_statistics",
+        summary="Read a coin's statistics",
+        tags=TAGS,
+        responses=serializers.StatisticsSerializer,
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         coin = get_coin(coingecko_id)
         prices = self.daily_prices(coin.coingecko_id)

@@ -29,7 +29,12 @@ class QualityView(PublicView):
     query_class = parameters.QualityQuery
     max_age_seconds = 300
 
-    @extend_schema(operation_id="prices_quality", tags=["Prices"], responses=quality_serializers.QualitySerializer)
+    @extend_schema(
+        operation_id="get_price_quality",
+        summary="Read the quality of a coin's prices",
+        tags=["Prices"],
+        responses=quality_serializers.QualitySerializer,
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         coin = get_coin(coingecko_id)
         start, end = self.query["start"], self.query["end"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.permissions import AllowAny, BasePermission, IsAdminUser
@@ -23,12 +23,18 @@ from markets.models import Cryptocurrency
 from markets.services import track_coins, untrack_coins
 
 READS = {"GET", "HEAD", "OPTIONS"}
+ID_PATTERN = r"^(?!\.{1,2}$)[^\s/?#%\\\u0000-\u001f\u007f]+$"  # what markets.coingecko.fields.coin_id takes
+
+
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 150, "pattern": ID_PATTERN})
+class CoinIdField(serializers.CharField):
+    """An id that CoinGecko might have given to a coin."""
 
 
 class AddCoinSerializer(StrictMixin):
     """A coin to add."""
 
-    id = serializers.CharField(max_length=150, help_text="CoinGecko id, such as bitcoin.")
+    id = CoinIdField(max_length=150, help_text="CoinGecko id, such as bitcoin.")
 
     def validate_id(self, value: str) -> str:
         try:
@@ -50,7 +56,7 @@ def reading_is_public(request: Request | None) -> list[BasePermission]:
 
 
 class CoinsView(IdempotentMixin, CoinListView):
-    """The market list for everyone; staff add a coin."""
+    """The market list: filtered, ordered, in pages."""
 
     def get_permissions(self) -> list[Any]:
         return reading_is_public(getattr(self, "request", None))
@@ -60,7 +66,8 @@ class CoinsView(IdempotentMixin, CoinListView):
         return parameters.CoinListQuery if self.request.method in READS else QuerySerializer
 
     @extend_schema(
-        operation_id="cryptocurrencies_create",
+        operation_id="add_cryptocurrency",
+        summary="Add a coin",
         tags=TAGS,
         request=AddCoinSerializer,
         responses={202: staff.QueuedSerializer},
@@ -77,13 +84,19 @@ class CoinsView(IdempotentMixin, CoinListView):
 
 
 class OneCoinView(CoinView):
-    """One coin for everyone; staff choose whether it is tracked."""
+    """One coin with its latest figures."""
+
+    patch_needs_fields = True
 
     def get_permissions(self) -> list[Any]:
         return reading_is_public(getattr(self, "request", None))
 
     @extend_schema(
-        operation_id="cryptocurrencies_update", tags=TAGS, request=ChangeCoinSerializer, responses=CoinSerializer
+        operation_id="update_cryptocurrency",
+        summary="Start or stop tracking a coin",
+        tags=TAGS,
+        request=ChangeCoinSerializer,
+        responses=CoinSerializer,
     )
     def patch(self, request: Request, coingecko_id: str) -> Response:
         """Starts or stops tracking a coin; its history stays."""
@@ -93,7 +106,9 @@ class OneCoinView(CoinView):
         set_tracked(request, coin, **body.validated_data)
         return Response(coin_answer(coingecko_id, COIN_COLUMNS))
 
-    @extend_schema(operation_id="cryptocurrencies_destroy", tags=TAGS, responses={204: None})
+    @extend_schema(
+        operation_id="stop_tracking_cryptocurrency", summary="Stop tracking a coin", tags=TAGS, responses={204: None}
+    )
     def delete(self, request: Request, coingecko_id: str) -> Response:
         """Stops tracking a coin and keeps its history and forecasts."""
         set_tracked(request, get_coin(coingecko_id), is_tracked=False)

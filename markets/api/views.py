@@ -90,7 +90,7 @@ class CoinListView(PublicView, ListAPIView[Cryptocurrency]):
     serializer_class = serializers.CoinRowSerializer
     queryset = Cryptocurrency.objects.listed()
 
-    @extend_schema(operation_id="cryptocurrencies_list", tags=TAGS)
+    @extend_schema(operation_id="list_cryptocurrencies", summary="List coins", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.selected().values_list(*LIST_COLUMNS.values()))
         return self.get_paginated_response(rows_of(LIST_COLUMNS, page, timezone.now()))
@@ -130,7 +130,12 @@ class CoinSearchView(PublicView):
 
     query_class = parameters.SearchQuery
 
-    @extend_schema(operation_id="cryptocurrencies_search", tags=TAGS, responses=serializers.SearchSerializer)
+    @extend_schema(
+        operation_id="search_cryptocurrencies",
+        summary="Search coins",
+        tags=TAGS,
+        responses=serializers.SearchSerializer,
+    )
     def get(self, request: Request) -> Response:
         now = timezone.now()
         coins = search_coins(self.query["q"], limit=self.query["limit"])
@@ -143,7 +148,9 @@ class MoversView(PublicView):
 
     query_class = parameters.MoversQuery
 
-    @extend_schema(operation_id="cryptocurrencies_movers", tags=TAGS, responses=serializers.MoversSerializer)
+    @extend_schema(
+        operation_id="get_movers", summary="List gainers and losers", tags=TAGS, responses=serializers.MoversSerializer
+    )
     def get(self, request: Request) -> Response:
         column = parameters.PERIODS[self.query["period"]]
         moving = self.moving()
@@ -168,7 +175,9 @@ class MoversView(PublicView):
 class CoinView(PublicView):
     """One coin with its latest figures."""
 
-    @extend_schema(operation_id="cryptocurrencies_retrieve", tags=TAGS, responses=serializers.CoinSerializer)
+    @extend_schema(
+        operation_id="get_cryptocurrency", summary="Read a coin", tags=TAGS, responses=serializers.CoinSerializer
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         return Response(coin_answer(coingecko_id, COIN_COLUMNS))
 

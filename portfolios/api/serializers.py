@@ -1,5 +1,6 @@
 """What the API says and takes about portfolios, transactions and watchlists."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from rest_framework import serializers
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import QuerySerializer
 from cryptopredict.rest.strict import StrictMixin
+from markets.api.parameters import MAX_ID_LENGTH
 from markets.models import Cryptocurrency
 from markets.services import data_source
 from portfolios.models import Portfolio, Transaction, WatchlistItem
@@ -28,11 +30,21 @@ class PortfolioSerializer(StrictMixin, serializers.ModelSerializer[Portfolio]):
         read_only_fields = ("id", "created_at")
 
 
+AMOUNT = r"[0-9]{1,20}(\.[0-9]{0,18})?|\.[0-9]{1,18}"
+DECIMAL = re.compile(f"-?({AMOUNT})")  # one below 0 is told by what it is for: it must be above 0
+
+
+@extend_schema_field({"type": "string", "format": "decimal", "pattern": f"^({AMOUNT})$"})
 class ExactField(serializers.DecimalField):
-    """A decimal string without needless zeros."""
+    """A decimal string without needless zeros. A JSON number, which is a double, is refused."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_digits=38, decimal_places=18, normalize_output=True, **options)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, str) or not DECIMAL.fullmatch(data):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 @extend_schema_field({"type": "string", "pattern": r"^-?\d+(\.\d+)?$"})
@@ -46,12 +58,18 @@ class ComputedField(serializers.Field[Decimal, Any, str, Decimal]):
         return decimal_text(value)
 
 
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH})
+class CoinField(serializers.SlugRelatedField[Cryptocurrency]):
+    """A coin by CoinGecko's id."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(slug_field="coingecko_id", queryset=Cryptocurrency.objects.all(), **options)
+
+
 class TransactionSerializer(StrictMixin, serializers.ModelSerializer[Transaction]):
     """One event of a portfolio's ledger."""
 
-    coin = serializers.SlugRelatedField(
-        slug_field="coingecko_id", queryset=Cryptocurrency.objects.all(), help_text="CoinGecko's id."
-    )
+    coin = CoinField(help_text="CoinGecko's id.")
     kind = serializers.ChoiceField(choices=Transaction.Kind.choices)
     quantity = ExactField(help_text=QUANTITY)
     unit_price_usd = ExactField(
@@ -83,12 +101,7 @@ class TransactionQuery(QuerySerializer):
 
     pagination_class = PageNumbers
 
-    coin = serializers.SlugRelatedField(
-        slug_field="coingecko_id",
-        queryset=Cryptocurrency.objects.all(),
-        required=False,
-        help_text="Only those of this coin, by CoinGecko's id.",
-    )
+    coin = CoinField(required=False, help_text="Only those of this coin, by CoinGecko's id.")
     kind = serializers.ChoiceField(
         choices=Transaction.Kind.choices, required=False, help_text="Only those of this kind."
     )

@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import generics, status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -28,9 +28,6 @@ from portfolios.models import Portfolio, Transaction, WatchlistItem
 from portfolios.pricing import value_portfolio
 
 WITHOUT_PUT = ["get", "patch", "delete", "head", "options"]
-PORTFOLIO_ID = OpenApiParameter("portfolio_id", int, OpenApiParameter.PATH)
-TRANSACTION_ID = OpenApiParameter("transaction_id", int, OpenApiParameter.PATH)
-COIN_ID = OpenApiParameter("coin_id", str, OpenApiParameter.PATH, description="CoinGecko's id of the coin.")
 
 
 class OwnPortfolioMixin(StrictQueryMixin):
@@ -41,7 +38,15 @@ class OwnPortfolioMixin(StrictQueryMixin):
         return get_object_or_404(own, pk=self.kwargs["portfolio_id"])
 
 
-@extend_schema(tags=["portfolios"])
+@extend_schema(tags=["Portfolios"])
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="list_portfolios", summary="List portfolios", description="One's own portfolios, oldest first."
+    ),
+    post=extend_schema(
+        operation_id="create_portfolio", summary="Create a portfolio", description="Creates an empty portfolio."
+    ),
+)
 class PortfoliosView(IdempotentMixin, ListQueryMixin, generics.ListCreateAPIView[Portfolio]):
     """The user's portfolios, oldest first; POST creates an empty one."""
 
@@ -55,7 +60,22 @@ class PortfoliosView(IdempotentMixin, ListQueryMixin, generics.ListCreateAPIView
         serializer.instance = services.create_portfolio(owner=signed_in(self.request), **serializer.validated_data)
 
 
-@extend_schema(tags=["portfolios"], parameters=[PORTFOLIO_ID])
+@extend_schema(tags=["Portfolios"])
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="get_portfolio",
+        summary="Read a portfolio",
+        description="Its name; what it holds is in its valuation.",
+    ),
+    patch=extend_schema(
+        operation_id="update_portfolio", summary="Rename a portfolio", description="Changes the portfolio's name."
+    ),
+    delete=extend_schema(
+        operation_id="delete_portfolio",
+        summary="Delete a portfolio",
+        description="Deletes the portfolio with all its transactions.",
+    ),
+)
 class PortfolioView(StrictQueryMixin, generics.RetrieveUpdateDestroyAPIView[Portfolio]):
     """One portfolio: read, rename, or delete it with all its transactions."""
 
@@ -76,7 +96,19 @@ class PortfolioView(StrictQueryMixin, generics.RetrieveUpdateDestroyAPIView[Port
         services.delete_portfolio(portfolio=instance)
 
 
-@extend_schema(tags=["portfolios"], parameters=[PORTFOLIO_ID])
+@extend_schema(tags=["Portfolios"])
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="list_transactions",
+        summary="List a portfolio's transactions",
+        description="A portfolio's transactions, newest first.",
+    ),
+    post=extend_schema(
+        operation_id="create_transaction",
+        summary="Add a transaction",
+        description="Adds a transaction; one that would sell more than is held at any moment is refused.",
+    ),
+)
 class TransactionsView(IdempotentMixin, ListQueryMixin, OwnPortfolioMixin, generics.ListCreateAPIView[Transaction]):
     """A portfolio's transactions, newest first; POST adds one and is refused when it would oversell."""
 
@@ -97,7 +129,22 @@ class TransactionsView(IdempotentMixin, ListQueryMixin, OwnPortfolioMixin, gener
         return super().create(request, *args, **kwargs)
 
 
-@extend_schema(tags=["portfolios"], parameters=[PORTFOLIO_ID, TRANSACTION_ID])
+@extend_schema(tags=["Portfolios"])
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="get_transaction", summary="Read a transaction", description="One transaction of a portfolio."
+    ),
+    patch=extend_schema(
+        operation_id="update_transaction",
+        summary="Change a transaction",
+        description="Changes a transaction; a change that would oversell at any moment is refused.",
+    ),
+    delete=extend_schema(
+        operation_id="delete_transaction",
+        summary="Delete a transaction",
+        description="Deletes a transaction; refused when what was sold later would be missing.",
+    ),
+)
 class TransactionView(OwnPortfolioMixin, generics.RetrieveUpdateDestroyAPIView[Transaction]):
     """One transaction; a change or a deletion that would oversell at any moment is refused."""
 
@@ -122,13 +169,19 @@ class ValuationView(OwnPortfolioMixin):
 
     query_class = ValuationQuery
 
-    @extend_schema(tags=["portfolios"], parameters=[PORTFOLIO_ID], responses=ValuationSerializer)
+    @extend_schema(
+        operation_id="get_portfolio_valuation",
+        summary="Value a portfolio",
+        tags=["Portfolios"],
+        responses=ValuationSerializer,
+    )
     def get(self, request: Request, portfolio_id: int) -> Response:
         worth = value_portfolio(self.own_portfolio(), at=self.query.get("at"))
         return Response(ValuationSerializer(worth).data)
 
 
-@extend_schema(tags=["watchlist"])
+@extend_schema(tags=["Watchlist"])
+@extend_schema_view(get=extend_schema(operation_id="list_watchlist", summary="List watched coins"))
 class WatchlistView(ListQueryMixin, generics.ListAPIView[WatchlistItem]):
     """The coins that the user watches, with their latest prices; the last added first."""
 
@@ -143,8 +196,9 @@ class WatchedView(StrictQueryMixin):
     """One coin's place on the watchlist; both methods may be repeated."""
 
     @extend_schema(
-        tags=["watchlist"],
-        parameters=[COIN_ID],
+        operation_id="watch_cryptocurrency",
+        summary="Watch a coin",
+        tags=["Watchlist"],
         request=None,
         responses={200: WatchedSerializer, 201: WatchedSerializer},
     )
@@ -154,7 +208,12 @@ class WatchedView(StrictQueryMixin):
         code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
         return Response(WatchedSerializer(item).data, status=code)
 
-    @extend_schema(tags=["watchlist"], parameters=[COIN_ID], responses={204: None})
+    @extend_schema(
+        operation_id="unwatch_cryptocurrency",
+        summary="Stop watching a coin",
+        tags=["Watchlist"],
+        responses={204: None},
+    )
     def delete(self, request: Request, coin_id: str) -> Response:
         """Stops watching the coin; 204 also when it was not watched."""
         services.unwatch_coin(user=signed_in(request), coin=find_coin(coin_id))

@@ -58,7 +58,7 @@ class ModelListView(PublicView, ListAPIView[TrainedModel]):
     serializer_class = serializers.ModelRowSerializer
     queryset = TrainedModel.objects.all()
 
-    @extend_schema(operation_id="models_list", tags=TAGS)
+    @extend_schema(operation_id="list_models", summary="List models", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         models = TrainedModel.objects.filter(**self.query)
         return self.get_paginated_response(self.paginate_queryset(models.values(*ROW_COLUMNS)))
@@ -67,7 +67,9 @@ class ModelListView(PublicView, ListAPIView[TrainedModel]):
 class ModelView(PublicView):
     """One model's card."""
 
-    @extend_schema(operation_id="models_retrieve", tags=TAGS, responses=serializers.ModelSerializer)
+    @extend_schema(
+        operation_id="get_model", summary="Read a model's card", tags=TAGS, responses=serializers.ModelSerializer
+    )
     def get(self, request: Request, version: str) -> Response:
         return Response(card_of(get_model(version)))
 
@@ -121,7 +123,7 @@ class TrainView(IdempotentMixin, StaffView):
     """Queues the training of a new model; it never becomes the champion unless its validation says so."""
 
     @extend_schema(
-        operation_id="models_train", tags=TAGS, request=serializers.TrainSerializer,
+        operation_id="train_model", summary="Train a model", tags=TAGS, request=serializers.TrainSerializer,
         responses={202: staff.QueuedSerializer},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
@@ -168,7 +170,7 @@ class PromoteView(StepView):
     def take(self, model: TrainedModel, reason: str) -> None:
         registry.promote(model=model, reason=reason, by=self.actor)
 
-    @extend_schema(operation_id="models_promote", **STEP)
+    @extend_schema(operation_id="promote_model", summary="Promote a model", **STEP)
     def post(self, request: Request, version: str) -> Response:
         return self.step(version)
 
@@ -181,7 +183,7 @@ class RollbackView(StepView):
     def take(self, model: TrainedModel, reason: str) -> None:
         registry.rollback(model=model, reason=reason, by=self.actor)
 
-    @extend_schema(operation_id="models_rollback", **STEP)
+    @extend_schema(operation_id="roll_back_model", summary="Roll back the champion", **STEP)
     def post(self, request: Request, version: str) -> Response:
         return self.step(version)
 
@@ -190,9 +192,12 @@ class BacktestView(IdempotentMixin, StaffView):
     """Queues a walk-forward back-test of a model's recipe and seed; its card keeps the summary."""
 
     @extend_schema(
-        operation_id="models_backtest", tags=TAGS, request=serializers.BacktestRequestSerializer,
+        operation_id="backtest_model",
+        summary="Back-test a model",
+        tags=TAGS,
+        request=serializers.BacktestRequestSerializer,
         responses={202: staff.QueuedSerializer},
-    )  # fmt: skip
+    )
     def post(self, request: Request, version: str) -> Response:
         model = get_model(version)
         period = self.read(serializers.BacktestRequestSerializer)
@@ -207,7 +212,12 @@ class BacktestView(IdempotentMixin, StaffView):
 class MonitoringView(ConditionalMixin, StaffView):
     """Live coverage, skill and drift of the champion against its validation, its challengers, and the alarms."""
 
-    @extend_schema(operation_id="models_monitoring", tags=TAGS, responses=serializers.MonitoringSerializer)
+    @extend_schema(
+        operation_id="get_model_monitoring",
+        summary="Read the champion's monitoring",
+        tags=TAGS,
+        responses=serializers.MonitoringSerializer,
+    )
     def get(self, request: Request) -> Response:
         found = monitoring.monitor()
         if found is None:

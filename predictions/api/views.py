@@ -51,7 +51,12 @@ class ForecastView(PublicView):
     query_class = parameters.ForecastQuery
     max_age_seconds = 60
 
-    @extend_schema(operation_id="forecast_retrieve", tags=TAGS, responses=serializers.ForecastSerializer)
+    @extend_schema(
+        operation_id="get_forecast",
+        summary="Read a coin's forecast",
+        tags=TAGS,
+        responses=serializers.ForecastSerializer,
+    )
     def get(self, request: Request, coingecko_id: str) -> Response:
         fan = forecast_for(get_coin(coingecko_id))
         if isinstance(fan, NoForecast):
@@ -77,19 +82,20 @@ def filtered(query: dict[str, Any]) -> QuerySet[Prediction]:
 
 
 class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
-    """Every forecast ever issued, newest first; and a new one."""
+    """Every forecast ever issued, newest first."""
 
     pagination_class = parameters.NewestFirst
     serializer_class = serializers.PredictionSerializer
     queryset = Prediction.objects.all()
 
-    @extend_schema(operation_id="predictions_list", tags=TAGS)
+    @extend_schema(operation_id="list_predictions", summary="List the ledger of forecasts", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(filtered(self.query).values(*LEDGER_VALUES))
         return self.get_paginated_response(predictions_of(page or [], timezone.now()))
 
     @extend_schema(
-        operation_id="predictions_create",
+        operation_id="create_prediction",
+        summary="Forecast a coin now",
         tags=TAGS,
         request=serializers.ForecastRequestSerializer,
         responses={200: serializers.ForecastSerializer, 201: serializers.ForecastSerializer},
@@ -123,7 +129,12 @@ class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
 class PredictionView(PublicView):
     """One forecast for ever: what was frozen, its outcome and score, its place in the chain."""
 
-    @extend_schema(operation_id="predictions_retrieve", tags=TAGS, responses=serializers.PredictionSerializer)
+    @extend_schema(
+        operation_id="get_prediction",
+        summary="Read a forecast of the ledger",
+        tags=TAGS,
+        responses=serializers.PredictionSerializer,
+    )
     def get(self, request: Request, prediction_id: int) -> Response:
         row = Prediction.objects.filter(pk=prediction_id).values(*LEDGER_VALUES).first()
         if row is None:
@@ -137,7 +148,12 @@ class TrackRecordView(PublicView):
     query_class = parameters.TrackRecordQuery
     max_age_seconds = 300
 
-    @extend_schema(operation_id="predictions_track_record", tags=TAGS, responses=serializers.TrackRecordSerializer)
+    @extend_schema(
+        operation_id="get_track_record",
+        summary="Read the track record",
+        tags=TAGS,
+        responses=serializers.TrackRecordSerializer,
+    )
     def get(self, request: Request) -> Response:
         return Response(record_of(track_record(**self.query), timezone.now()))
 
@@ -149,7 +165,10 @@ class TrackRecordExportView(CsvView, StrictQueryMixin):
     query_class = parameters.TrackRecordQuery
 
     @extend_schema(
-        operation_id="predictions_track_record_export", tags=TAGS, responses={(200, "text/csv"): OpenApiTypes.STR}
+        operation_id="export_track_record",
+        summary="Download the track record as CSV",
+        tags=TAGS,
+        responses={(200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request) -> StreamingHttpResponse:
         rows = record_rows(track_record(**self.query))
@@ -163,7 +182,8 @@ class LedgerExportView(CsvView, StrictQueryMixin):
     query_class = parameters.LedgerFilters
 
     @extend_schema(
-        operation_id="predictions_export",
+        operation_id="export_predictions",
+        summary="Download the ledger as CSV",
         tags=TAGS,
         responses={(200, "text/csv"): OpenApiTypes.STR},
         description="The ledger as CSV from its first forecast on, with all that its scores and hashes are made of.",
@@ -183,7 +203,12 @@ class VerifyView(PublicView):
 
     max_age_seconds = CHAIN_KEPT_SECONDS
 
-    @extend_schema(operation_id="predictions_verify", tags=TAGS, responses=serializers.ChainReportSerializer)
+    @extend_schema(
+        operation_id="verify_predictions",
+        summary="Verify the ledger's hash chain",
+        tags=TAGS,
+        responses=serializers.ChainReportSerializer,
+    )
     def get(self, request: Request) -> Response:
         with _ONE_WALK:
             report = shared.recall(CHAIN_KEY)

@@ -18,7 +18,7 @@ from cryptopredict.rest.staff import StaffView
 from markets.coingecko.errors import StateUnavailable
 from markets.models import SyncRun
 
-TAGS = ["health"]
+TAGS = ["Health"]
 
 
 class HealthView(StrictQueryMixin):
@@ -30,7 +30,12 @@ class HealthView(StrictQueryMixin):
 
 
 class LiveView(HealthView):
-    @extend_schema(operation_id="health_live", responses=health_serializers.HealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_liveness",
+        summary="Is the process alive?",
+        responses=health_serializers.HealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """This process answers. It looks at nothing else: a restart would not repair the database."""
         return Response({"status": "ok"})
@@ -38,7 +43,8 @@ class LiveView(HealthView):
 
 class ReadyView(HealthView):
     @extend_schema(
-        operation_id="health_ready",
+        operation_id="check_readiness",
+        summary="Can the process serve?",
         responses={
             200: health_serializers.HealthSerializer,
             503: OpenApiResponse(ErrorSerializer, description="`fields` names what is missing."),
@@ -57,28 +63,48 @@ class ReadyView(HealthView):
 
 
 class DatabaseHealthView(StaffView):
-    @extend_schema(operation_id="health_database", responses=health_serializers.DatabaseHealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_database",
+        summary="Check the database",
+        responses=health_serializers.DatabaseHealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """The database: version, size, how fast it answers, and whether its tables are those of this version."""
         return checked(inspection.inspect_database())
 
 
 class CacheHealthView(StaffView):
-    @extend_schema(operation_id="health_cache", responses=health_serializers.CacheHealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_cache",
+        summary="Check cache and broker",
+        responses=health_serializers.CacheHealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """Cache and broker."""
         return checked(inspection.inspect_cache())
 
 
 class WorkersHealthView(StaffView):
-    @extend_schema(operation_id="health_workers", responses=health_serializers.WorkersHealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_workers",
+        summary="Check workers and beat",
+        responses=health_serializers.WorkersHealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """Workers and beat: one that falls silent is noticed within a minute."""
         return checked({"problems": job_problems(), "processes": describe_processes()})
 
 
 class UpstreamHealthView(StaffView):
-    @extend_schema(operation_id="health_upstream", responses=health_serializers.UpstreamHealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_upstream",
+        summary="Check CoinGecko",
+        responses=health_serializers.UpstreamHealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """CoinGecko by what the workers saw of it: breaker, last success, last failure."""
         problems: list[str] = []
@@ -99,7 +125,12 @@ class UpstreamHealthView(StaffView):
 
 
 class SystemHealthView(StaffView):
-    @extend_schema(operation_id="health_system", responses=health_serializers.SystemHealthSerializer, tags=TAGS)
+    @extend_schema(
+        operation_id="check_system",
+        summary="Check this process and its computer",
+        responses=health_serializers.SystemHealthSerializer,
+        tags=TAGS,
+    )
     def get(self, request: Request) -> Response:
         """Versions, uptime, memory, disk and row counts."""
         return checked(inspection.inspect_system())

@@ -21,7 +21,7 @@ class SyncRunQuery(QuerySerializer):
 
     kind = serializers.ChoiceField(choices=SyncRun.Kind.values, required=False)
     state = serializers.ChoiceField(choices=SyncRun.State.values, required=False)
-    task_id = serializers.CharField(max_length=64, required=False)
+    task_id = serializers.CharField(max_length=64, required=False, help_text="Only the run of this job.")
 
 
 class TaskRunQuery(QuerySerializer):

@@ -262,7 +262,7 @@ class TaskRunSerializer(serializers.ModelSerializer[TaskRun]):
     def get_queued_by(self, run: TaskRun) -> str | None:
         return run.queued_by.get_username() if run.queued_by else None
 
-    @extend_schema_field(ProgressSerializer(allow_null=True))
+    @extend_schema_field(ProgressSerializer)  # the method's field says that it may be null
     def get_progress(self, run: TaskRun) -> dict[str, Any] | None:
         progress: Progress | None = self.context["progress"].get(run.task_id)
         return None if progress is None else dict(ProgressSerializer(progress).data)

@@ -26,42 +26,77 @@ TAGS = ["Sync"]
 
 
 class SyncStatusView(StaffView):
-    @extend_schema(operation_id="sync_status", tags=TAGS, responses=serializers.SyncStatusSerializer)
+    @extend_schema(
+        operation_id="get_sync_status",
+        summary="Read how the sync stands",
+        tags=TAGS,
+        responses=serializers.SyncStatusSerializer,
+    )
     def get(self, request: Request) -> Response:
         """Freshness per interval, last and next runs, limiter, breaker and budget in one look."""
         return Response(serializers.SyncStatusSerializer(sync_state.read_status()).data)
 
 
 class SyncPricesView(IdempotentMixin, StaffView):
-    @extend_schema(operation_id="sync_prices", tags=TAGS, request=None, responses={202: QueuedSerializer})
+    @extend_schema(
+        operation_id="sync_prices",
+        summary="Sync prices now",
+        tags=TAGS,
+        request=None,
+        responses={202: QueuedSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Queues a sync of the latest prices now."""
         return queue(request, "markets.sync_all_prices", "sync.prices")
 
 
 class SyncHistoryView(IdempotentMixin, StaffView):
-    @extend_schema(operation_id="sync_history", tags=TAGS, request=None, responses={202: QueuedSerializer})
+    @extend_schema(
+        operation_id="sync_history",
+        summary="Sync histories now",
+        tags=TAGS,
+        request=None,
+        responses={202: QueuedSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Queues a sync of the history of all tracked coins."""
         return queue(request, "markets.sync_historical_data", "sync.history")
 
 
 class SyncDiscoverView(IdempotentMixin, StaffView):
-    @extend_schema(operation_id="sync_discover", tags=TAGS, request=None, responses={202: QueuedSerializer})
+    @extend_schema(
+        operation_id="discover_cryptocurrencies",
+        summary="Look for new coins now",
+        tags=TAGS,
+        request=None,
+        responses={202: QueuedSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Queues a comparison of the coins with CoinGecko's list."""
         return queue(request, "markets.discover_new_cryptocurrencies", "sync.discover")
 
 
 class SyncCleanupView(IdempotentMixin, StaffView):
-    @extend_schema(operation_id="sync_cleanup", tags=TAGS, request=None, responses={202: QueuedSerializer})
+    @extend_schema(
+        operation_id="clean_up_prices",
+        summary="Delete old fine prices now",
+        tags=TAGS,
+        request=None,
+        responses={202: QueuedSerializer},
+    )
     def post(self, request: Request) -> Response:
         """Queues the deletion of fine slots past their keep time."""
         return queue(request, "markets.cleanup_old_data", "sync.cleanup")
 
 
 class SyncCoinView(IdempotentMixin, StaffView):
-    @extend_schema(operation_id="sync_coin", tags=TAGS, request=None, responses={202: QueuedSerializer})
+    @extend_schema(
+        operation_id="sync_cryptocurrency",
+        summary="Sync one coin now",
+        tags=TAGS,
+        request=None,
+        responses={202: QueuedSerializer},
+    )
     def post(self, request: Request, coingecko_id: str) -> Response:
         """Queues one coin's prices and history. It is tracked from then on."""
         check_coin(coingecko_id)
@@ -71,7 +106,8 @@ class SyncCoinView(IdempotentMixin, StaffView):
 
 class BackfillView(IdempotentMixin, StaffView):
     @extend_schema(
-        operation_id="sync_backfill",
+        operation_id="backfill_cryptocurrency",
+        summary="Fill one coin's gaps",
         tags=TAGS,
         request=serializers.BackfillSerializer,
         responses={202: QueuedSerializer},
@@ -95,13 +131,15 @@ class SyncRunsView(StaffView, ListAPIView[SyncRun]):
     def get_queryset(self) -> QuerySet[SyncRun]:
         return SyncRun.objects.filter(**{name: value for name, value in self.query.items() if value})
 
-    @extend_schema(operation_id="sync_runs_list", tags=TAGS)
+    @extend_schema(operation_id="list_sync_runs", summary="List sync runs", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.list(request, *args, **kwargs)
 
 
 class SyncRunView(StaffView):
-    @extend_schema(operation_id="sync_runs_retrieve", tags=TAGS, responses=serializers.SyncRunDetailSerializer)
+    @extend_schema(
+        operation_id="get_sync_run", summary="Read a sync run", tags=TAGS, responses=serializers.SyncRunDetailSerializer
+    )
     def get(self, request: Request, run_id: int) -> Response:
         """One sync with the values that it refused."""
         run = get_object_or_404(SyncRun.objects.prefetch_related("rejected"), pk=run_id)
@@ -109,7 +147,12 @@ class SyncRunView(StaffView):
 
 
 class BudgetView(StaffView):
-    @extend_schema(operation_id="sync_budget", tags=TAGS, responses=serializers.BudgetSerializer)
+    @extend_schema(
+        operation_id="get_sync_budget",
+        summary="Read the call budget",
+        tags=TAGS,
+        responses=serializers.BudgetSerializer,
+    )
     def get(self, request: Request) -> Response:
         """Calls of this minute and month, what the schedule will use, and what degrades first."""
         try:
@@ -120,7 +163,12 @@ class BudgetView(StaffView):
 
 
 class BreakerView(StaffView):
-    @extend_schema(operation_id="sync_breaker", tags=TAGS, responses=serializers.BreakerSerializer)
+    @extend_schema(
+        operation_id="get_breaker",
+        summary="Read the circuit breaker",
+        tags=TAGS,
+        responses=serializers.BreakerSerializer,
+    )
     def get(self, request: Request) -> Response:
         """Whether CoinGecko is asked at all."""
         return Response(read_breaker())
@@ -128,7 +176,8 @@ class BreakerView(StaffView):
 
 class BreakerResetView(IdempotentMixin, StaffView):
     @extend_schema(
-        operation_id="sync_breaker_reset",
+        operation_id="reset_breaker",
+        summary="Close the circuit breaker",
         tags=TAGS,
         request=serializers.ReasonSerializer,
         responses={200: serializers.BreakerSerializer},

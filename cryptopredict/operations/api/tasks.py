@@ -34,7 +34,9 @@ API = audit.Channel.API
 
 
 class TasksView(StaffView):
-    @extend_schema(operation_id="tasks_list", tags=TAGS, responses=serializers.TasksSerializer)
+    @extend_schema(
+        operation_id="list_tasks", summary="List the jobs there are", tags=TAGS, responses=serializers.TasksSerializer
+    )
     def get(self, request: Request) -> Response:
         """The registered jobs with their arguments, queue and schedule."""
         return Response(serializers.TasksSerializer({"results": describe_tasks()}).data)
@@ -53,14 +55,15 @@ class TaskRunsView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[TaskR
         runs = TaskRun.objects.select_related("queued_by").defer("traceback")
         return runs.filter(**{name: value for name, value in self.query.items() if value})
 
-    @extend_schema(operation_id="tasks_runs_list", tags=TAGS)
+    @extend_schema(operation_id="list_task_runs", summary="List runs of jobs", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.get_queryset()) or []
         context = {"progress": progress_of(page)}
         return self.get_paginated_response(serializers.TaskRunSerializer(page, many=True, context=context).data)
 
     @extend_schema(
-        operation_id="tasks_runs_create",
+        operation_id="start_task",
+        summary="Start a job",
         tags=TAGS,
         request=serializers.StartSerializer,
         responses={202: QueuedSerializer},
@@ -72,7 +75,12 @@ class TaskRunsView(IdempotentMixin, ListQueryMixin, StaffView, ListAPIView[TaskR
 
 
 class TaskRunView(StaffView):
-    @extend_schema(operation_id="tasks_runs_retrieve", tags=TAGS, responses=serializers.TaskRunDetailSerializer)
+    @extend_schema(
+        operation_id="get_task_run",
+        summary="Read a run of a job",
+        tags=TAGS,
+        responses=serializers.TaskRunDetailSerializer,
+    )
     def get(self, request: Request, task_id: str) -> Response:
         """State, progress, result and traceback of one run."""
         return Response(describe_run(find_run(task_id)))
@@ -80,7 +88,8 @@ class TaskRunView(StaffView):
 
 class TaskCancelView(IdempotentMixin, StaffView):
     @extend_schema(
-        operation_id="tasks_runs_cancel",
+        operation_id="cancel_task_run",
+        summary="Call a run off",
         tags=TAGS,
         request=serializers.ReasonSerializer,
         responses={202: serializers.TaskRunDetailSerializer},
@@ -97,7 +106,8 @@ class TaskCancelView(IdempotentMixin, StaffView):
 
 class TaskRetryView(IdempotentMixin, StaffView):
     @extend_schema(
-        operation_id="tasks_runs_retry",
+        operation_id="retry_task_run",
+        summary="Repeat a run",
         tags=TAGS,
         request=serializers.ReasonSerializer,
         responses={202: QueuedSerializer},
@@ -110,14 +120,16 @@ class TaskRetryView(IdempotentMixin, StaffView):
 
 
 class WorkersView(StaffView):
-    @extend_schema(operation_id="tasks_workers", tags=TAGS, responses=serializers.WorkersSerializer)
+    @extend_schema(
+        operation_id="list_workers", summary="List workers and beat", tags=TAGS, responses=serializers.WorkersSerializer
+    )
     def get(self, request: Request) -> Response:
         """The workers and beat: alive, busy, version."""
         return Response({"problems": job_problems(), "results": describe_processes()})
 
 
 class QueuesView(StaffView):
-    @extend_schema(operation_id="tasks_queues", tags=TAGS, responses=serializers.QueuesSerializer)
+    @extend_schema(operation_id="list_queues", summary="List queues", tags=TAGS, responses=serializers.QueuesSerializer)
     def get(self, request: Request) -> Response:
         """How many jobs wait in each queue, and since when."""
         try:
@@ -128,7 +140,9 @@ class QueuesView(StaffView):
 
 
 class ScheduleView(StaffView):
-    @extend_schema(operation_id="tasks_schedule", tags=TAGS, responses=serializers.ScheduleSerializer)
+    @extend_schema(
+        operation_id="get_schedule", summary="Read the schedule", tags=TAGS, responses=serializers.ScheduleSerializer
+    )
     def get(self, request: Request) -> Response:
         """Every entry of the schedule, with its last and its next run."""
         now = timezone.now()
@@ -138,7 +152,8 @@ class ScheduleView(StaffView):
 
 class ScheduleEntryView(StaffView):
     @extend_schema(
-        operation_id="tasks_schedule_update",
+        operation_id="update_schedule_entry",
+        summary="Change an entry of the schedule",
         tags=TAGS,
         request=serializers.ScheduleChangeSerializer,
         responses=serializers.ScheduleEntrySerializer,

@@ -27,17 +27,22 @@ def test_it_gives_every_operation_its_errors_in_one_shape(document: dict[str, An
     for path, item in document["paths"].items():
         for operation in item.values():
             errors = {code: answer for code, answer in operation["responses"].items() if code >= "400"}
-            assert {"400", "401", "429", "500"} <= set(errors), path
+            assert {"401", "429", "500"} <= set(errors), path
             for answer in errors.values():
                 shape = answer["content"]["application/json"]["schema"]
                 assert shape == {"$ref": "#/components/schemas/Error"}
+
+
+def test_it_names_a_fault_of_the_request_only_where_there_can_be_one(document: dict[str, Any]) -> None:
+    assert "400" in document["paths"]["/api/v1/ranges/"]["get"]["responses"]
+    assert "400" not in document["paths"]["/api/v1/priced/"]["get"]["responses"]
 
 
 def test_it_tells_private_operations_from_public_ones(document: dict[str, Any]) -> None:
     paths = document["paths"]
     assert "403" in paths["/api/v1/private/"]["get"]["responses"]
     assert "403" not in paths["/api/v1/ranges/"]["get"]["responses"]
-    assert paths["/api/v1/private/"]["get"]["security"] == [{"apiToken": []}, {"jwtAuth": []}]
+    assert paths["/api/v1/private/"]["get"]["security"] == [{"apiToken": ["read"]}, {"jwtAuth": []}]
 
 
 def test_it_lists_a_views_query_and_no_more(document: dict[str, Any]) -> None:
