@@ -17,7 +17,7 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # because compiling all modules again takes longer than many of the tests.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL -u PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench openapi test-contract
+.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench openapi test-contract client
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
@@ -29,6 +29,7 @@ help:
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
 	@echo "make bench        measure against peers and physical limits; ONLY=P1,P3"
 	@echo "make openapi      write docs/openapi.yaml again, after a change of the API"
+	@echo "make client       generate the typed Python client into clients/python/cryptopredict-client"
 	@echo "make setup        prepare .venv"
 
 setup:
@@ -36,6 +37,12 @@ setup:
 
 run: setup
 	@MARKET="$(MARKET)" DATA="$(DATA)" PORT="$(PORT)" exec $(PY) -m cryptopredict.operations.run
+
+# From the OpenAPI document of this checkout; the generator formats by ruff, which it finds on the PATH.
+client: setup
+	$(LOCALLY) MARKET=sample $(PY) manage.py spectacular --format openapi-json --file clients/python/openapi.json
+	PATH="$(abspath $(VENV)/bin):$$PATH" openapi-python-client generate --path clients/python/openapi.json \
+	  --config clients/python/config.yml --output-path clients/python/cryptopredict-client --overwrite --fail-on-warning
 
 test: setup servers test-local test-servers test-faults
 

@@ -1,10 +1,11 @@
 """What the market's endpoints answer: the shapes that OpenAPI shows, and the rows that fill them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rest_framework import serializers
 
+from cryptopredict.rest.answers import Clock
 from markets.models import Interval
 from markets.series import CANDLES
 
@@ -41,12 +42,12 @@ COIN_COLUMNS = {
 }
 
 
-def rows_of(columns: dict[str, str], values: Any, now: datetime) -> list[dict[str, Any]]:
+def rows_of(columns: dict[str, str], values: Any, clock: Clock) -> list[dict[str, Any]]:
     """Answer rows from `values_list(*columns.values())` tuples, each with its own `is_stale`."""
     rows = [dict(zip(columns, row, strict=True)) for row in values]
     for row in rows:
         fresh_for = 2 * timedelta(seconds=row["sync_every_seconds"])
-        row["is_stale"] = row["as_of"] is None or now - row["as_of"] > fresh_for
+        row["is_stale"] = row["as_of"] is None or clock.is_past(row["as_of"] + fresh_for)
     return rows
 
 
