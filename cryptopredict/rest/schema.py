@@ -78,6 +78,7 @@ class AutoSchema(SpectacularAutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
+            operation.setdefault("security", [])  # no way in is looked at, and that is said
             add_examples(operation, type(self.view))
             if any(one["schema"].get("maxLength", 0) > LONG_TEXT for one in operation.get("parameters", [])):
                 operation["responses"]["414"] = {"description": ERRORS["414"]}
@@ -92,7 +93,7 @@ class AutoSchema(SpectacularAutoSchema):
     def get_auth(self) -> list[dict[str, Any]]:
         """The ways in, without the one for programs where only people who signed in are let in."""
         ways: list[dict[str, Any]] = super().get_auth()
-        if ways == [{}]:  # no way in is looked at: left out, or generated clients would ask for a token all the same
+        if ways == [{}]:  # generated clients would ask for a token all the same
             return []
         takes_api_tokens = getattr(self.view, "takes_api_tokens", True)
         return [way for way in ways if takes_api_tokens or "apiToken" not in way]

@@ -31,7 +31,7 @@ def no_limits(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     """Nobody is refused for asking often; what is counted or kept lies in this process alone."""
     rates = dict.fromkeys(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "1000000/min")
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     if not django_settings.REDIS_URL:
         settings.SHARED_STATE_PATH = tmp_path_factory.mktemp("state") / "state.sqlite3"
     cache.clear()

@@ -55,8 +55,8 @@ def documented_task_id() -> str:
 
 def caller(operation: dict[str, Any], credentials: dict[str, Any]) -> dict[str, str]:
     """Staff where staff are asked for, a person where someone must be signed in, nobody where anybody may call."""
-    ways = operation.get("security", [])
-    if {} in ways:
+    ways = operation["security"]
+    if not ways or {} in ways:
         return {}
     token = credentials["staff" if {"apiToken": ["staff"]} in ways else "user"]
     return {"Authorization": f"Bearer {token}"}

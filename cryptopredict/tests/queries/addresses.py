@@ -27,6 +27,8 @@ PAGES: dict[str, dict[str, str]] = {
     "method": {},
     "status": {},
     "docs": {},
+    "redoc": {},
+    "developers": {},
     "schema": {},
     "dashboard": {},
     "portfolio-create": {},
