@@ -113,15 +113,18 @@ def _assemble(known: dict[tuple[str, date], float], frequency: Frequency) -> Pan
 
 
 def drop_thin_last_days(panel: Panel) -> Panel:
-    """Without the last steps that fewer than half of the lately priced coins have: they are still arriving."""
-    has_price = np.isfinite(panel.prices)
+    """Without the last steps that are thin: their prices are still arriving."""
     end = len(panel.dates)
-    while end > 1:
-        expected = has_price[max(0, end - 1 - panel.frequency.max_gap_steps) : end - 1].any(axis=0).sum()
-        if has_price[end - 1].sum() > 0 and has_price[end - 1].sum() >= MIN_SHARE_OF_COINS * expected:
-            break
+    while end > 1 and is_thin(panel, end - 1):
         end -= 1
     return panel if end == len(panel.dates) else panel.until(panel.dates[end - 1].astype(object))
+
+
+def is_thin(panel: Panel, step: int) -> bool:
+    """Whether fewer than half of the coins that had a price in the three steps before have one at a step."""
+    lately = np.isfinite(panel.prices[max(0, step - panel.frequency.max_gap_steps) : step])
+    priced = np.isfinite(panel.prices[step]).sum()
+    return bool(priced == 0 or priced < MIN_SHARE_OF_COINS * lately.any(axis=0).sum())
 
 
 def dataset_hash(panel: Panel) -> str:
