@@ -302,7 +302,7 @@ def loss_figure(stages: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     ]
     layout = base_layout() | {
         "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": 1.15},
+        "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"},
         "xaxis": {"title": {"text": "epochs"}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": "mean pinball loss"}},
     }

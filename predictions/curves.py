@@ -12,7 +12,7 @@ from django.conf import settings
 from predictions.models import TrainedModel
 
 # What is trained one after the other: the recipe and its linear head on all but the held-out days, then the model.
-STAGES = {"validation": "Validation on held-out days", "linear": "Linear head beside it", "final": "Final model"}
+STAGES = {"validation": "LSTM without the held-out days", "linear": "Linear head beside it", "final": "Final model"}
 SAVED_EVERY_SECONDS = 0.5
 
 Tell = Callable[[str], None]

@@ -1,0 +1,111 @@
+"""P14: what a web process takes, and whether the worker's memory stays flat while it forecasts day after day."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+import psutil
+import requests
+
+from bench.forecasting import DAY, FIRST, clear, closes, serving, store
+from bench.measuring import RUNS, Result
+from cryptopredict.operations.run import site_programs
+from cryptopredict.tests.servers import free_port
+from predictions.issuing import issue_forecasts
+from predictions.scoring import score_due_forecasts
+
+COINS, HISTORY = 10, 120
+ISSUES, WARM = 500, 50
+STARTS_SECONDS, WEB_MIB, FLAT = 2.0, 150.0, 0.05
+ROUNDS = 10
+PATHS = (
+    "/", "/track-record/", "/models/", "/method/", "/status/", "/sign-in/", "/api/v1/cryptocurrencies/",
+    "/api/v1/schema/", "/coins/forecast-0000/", "/api/v1/cryptocurrencies/forecast-0000/forecast/",
+)  # fmt: skip
+MIB = 2**20
+
+
+def run() -> Iterator[Result]:
+    store(closes(COINS, HISTORY + ISSUES + 1))
+    serving()
+    issue_forecasts(now=_midnight(HISTORY) + timedelta(minutes=20))
+    starts, peaks = zip(*(_one_web_process() for _ in range(RUNS)), strict=True)
+    start, peak = median(starts), median(peaks)
+    yield Result(
+        "P14-start", "a web process answers", start, STARTS_SECONDS, start / STARTS_SECONDS,
+        f"≤ {STARTS_SECONDS:g} s", start <= STARTS_SECONDS, RUNS, "s",
+    )  # fmt: skip
+    yield Result(
+        "P14-web", "its memory after pages, API and forecasts", peak, WEB_MIB, peak / WEB_MIB,
+        f"≤ {WEB_MIB:g} MiB, no TensorFlow", peak <= WEB_MIB, RUNS, "MiB",
+    )  # fmt: skip
+    early, late = _worker_memory()
+    yield Result(
+        "P14-worker", f"a worker's memory after {ISSUES} issues", late, early, late / early,
+        f"± {FLAT:.0%}", abs(late / early - 1) <= FLAT, 1, "MiB",
+    )  # fmt: skip
+    clear()
+
+
+def _midnight(days: int) -> datetime:
+    return datetime.combine(FIRST, datetime.min.time(), UTC) + days * DAY
+
+
+def _one_web_process() -> tuple[float, float]:
+    """Seconds from the start of the product's own web command to its first answer, and MiB after many answers."""
+    port = free_port()
+    (web,) = [program for program in site_programs(port) if program.name == "web"]
+    begun = time.perf_counter()
+    process = subprocess.Popen(web.command, env=os.environ | web.environment, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for(f"{address}/api/v1/health/live/", until=begun + 60)
+        started = time.perf_counter() - begun
+        for _ in range(ROUNDS):
+            for path in PATHS:
+                requests.get(address + path, timeout=30)
+        (child,) = psutil.Process(process.pid).children()
+        loaded = [region.path for region in child.memory_maps() if "tensorflow" in region.path]
+        if loaded:
+            raise RuntimeError(f"The web process has loaded {loaded[0]}.")
+        return started, child.memory_info().rss / MIB
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(url: str, *, until: float) -> None:
+    while time.perf_counter() < until:
+        try:
+            if requests.get(url, timeout=5).status_code == 200:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.01)
+    raise RuntimeError(f"{url} did not answer.")
+
+
+def _worker_memory() -> tuple[float, float]:
+    """MiB of a process of its own after its first issues and after all of them."""
+    code = "import django; django.setup(); from bench.p14_processes import issue_many; issue_many()"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+    early, late = json.loads(done.stdout.splitlines()[-1])
+    return float(early), float(late)
+
+
+def issue_many() -> None:
+    """What the other process does: scores and issues on 500 days in a row, as the worker's child does by the hour."""
+    sizes = []
+    for number in range(1, ISSUES + 1):
+        midnight = _midnight(HISTORY + number)
+        score_due_forecasts(now=midnight)
+        done = issue_forecasts(now=midnight + timedelta(minutes=20))
+        if done.coins != COINS:
+            raise RuntimeError(f"{done.coins} coins were forecast on day {number}: {done.refused}")
+        sizes.append(psutil.Process().memory_info().rss / MIB)
+    print(json.dumps([median(sizes[WARM : WARM + 20]), median(sizes[-20:])]))
