@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from markets.ingest import Slot, write_rows
 from markets.models import Cryptocurrency, Interval
 from markets.sample.simulated import GENESIS, simulated_market
-from predictions import registry
+from predictions import guards, registry
 from predictions.forecasting.artifact import Artifact, read_artifact
 from predictions.forecasting.series import Panel
 from predictions.models import TrainedModel
@@ -67,6 +67,11 @@ def serving() -> tuple[TrainedModel, Artifact]:
 
 
 def clear() -> None:
-    """Forgets prices and forecasts; the ledger lets nobody delete from it, but its table can be emptied whole."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE predictions_prediction, markets_pricedata RESTART IDENTITY CASCADE")
+    """Forgets prices and forecasts. The database lets nobody delete from the ledger: its guards are off meanwhile."""
+    guards.remove(connection)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE predictions_prediction, markets_pricedata RESTART IDENTITY CASCADE")
+    finally:
+        guards.install(connection)
+    Cryptocurrency.objects.filter(coingecko_id__startswith="forecast-").delete()

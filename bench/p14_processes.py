@@ -12,29 +12,32 @@ from statistics import median
 
 import psutil
 import requests
+from django.core.management import call_command
+from django.db import transaction
 
 from bench.forecasting import DAY, FIRST, clear, closes, serving, store
 from bench.measuring import RUNS, Result
 from cryptopredict.operations.run import site_programs
 from cryptopredict.tests.servers import free_port
 from predictions.issuing import issue_forecasts
-from predictions.scoring import score_due_forecasts
 
-COINS, HISTORY = 10, 120
+COINS, HISTORY = 20, 200
 ISSUES, WARM = 500, 50
+NOW = datetime.combine(FIRST, datetime.min.time(), UTC) + HISTORY * DAY + timedelta(minutes=20)
 STARTS_SECONDS, WEB_MIB, FLAT = 2.0, 150.0, 0.05
 ROUNDS = 10
 PATHS = (
     "/", "/track-record/", "/models/", "/method/", "/status/", "/sign-in/", "/api/v1/cryptocurrencies/",
-    "/api/v1/schema/", "/coins/forecast-0000/", "/api/v1/cryptocurrencies/forecast-0000/forecast/",
+    "/api/schema/", "/coins/forecast-0000/", "/api/v1/cryptocurrencies/forecast-0000/forecast/",
 )  # fmt: skip
 MIB = 2**20
 
 
 def run() -> Iterator[Result]:
-    store(closes(COINS, HISTORY + ISSUES + 1))
+    store(closes(COINS, HISTORY + 1))
     serving()
-    issue_forecasts(now=_midnight(HISTORY) + timedelta(minutes=20))
+    call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
+    issue_forecasts(now=NOW - DAY)
     starts, peaks = zip(*(_one_web_process() for _ in range(RUNS)), strict=True)
     start, peak = median(starts), median(peaks)
     yield Result(
@@ -53,10 +56,6 @@ def run() -> Iterator[Result]:
     clear()
 
 
-def _midnight(days: int) -> datetime:
-    return datetime.combine(FIRST, datetime.min.time(), UTC) + days * DAY
-
-
 def _one_web_process() -> tuple[float, float]:
     """Seconds from the start of the product's own web command to its first answer, and MiB after many answers."""
     port = free_port()
@@ -69,7 +68,7 @@ def _one_web_process() -> tuple[float, float]:
         started = time.perf_counter() - begun
         for _ in range(ROUNDS):
             for path in PATHS:
-                requests.get(address + path, timeout=30)
+                requests.get(address + path, timeout=30).raise_for_status()
         (child,) = psutil.Process(process.pid).children()
         loaded = [region.path for region in child.memory_maps() if "tensorflow" in region.path]
         if loaded:
@@ -99,13 +98,16 @@ def _worker_memory() -> tuple[float, float]:
 
 
 def issue_many() -> None:
-    """What the other process does: scores and issues on 500 days in a row, as the worker's child does by the hour."""
+    """What the other process does: issues the same day's forecasts again and again, each time taken back.
+
+    So every round reads, forecasts, hashes and writes as much as the first, and what grows is the process alone.
+    """
     sizes = []
-    for number in range(1, ISSUES + 1):
-        midnight = _midnight(HISTORY + number)
-        score_due_forecasts(now=midnight)
-        done = issue_forecasts(now=midnight + timedelta(minutes=20))
-        if done.coins != COINS:
-            raise RuntimeError(f"{done.coins} coins were forecast on day {number}: {done.refused}")
+    for _ in range(ISSUES):
+        with transaction.atomic():
+            done = issue_forecasts(now=NOW)
+            transaction.set_rollback(True)
+        if (done.coins, done.forecasts) != (COINS, COINS * 9):
+            raise RuntimeError(f"{done.forecasts} forecasts of {done.coins} coins were issued.")
         sizes.append(psutil.Process().memory_info().rss / MIB)
     print(json.dumps([median(sizes[WARM : WARM + 20]), median(sizes[-20:])]))

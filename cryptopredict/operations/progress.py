@@ -44,6 +44,6 @@ def _syncs(task_ids: list[str]) -> dict[str, Progress]:
 def _trainings(task_ids: list[str]) -> dict[str, Progress]:
     if not task_ids:
         return {}
-    models = TrainedModel.objects.annotate(task_id=KT("metrics__task_id")).filter(task_id__in=task_ids)
-    rows = models.values_list("task_id", "done", "total", "problem")
+    models = TrainedModel.objects.filter(metrics__task_id__in=task_ids).annotate(job=KT("metrics__task_id"))
+    rows = models.values_list("job", "done", "total", "problem")
     return {task_id: Progress(done, total, problem=problem) for task_id, done, total, problem in rows}
