@@ -96,7 +96,7 @@ def append(*, predictions: Sequence[Prediction]) -> list[Prediction]:
 
 def _insert(predictions: Sequence[Prediction]) -> None:
     """Stores the rows by one statement from a staged table, in a third of `bulk_create`'s time; sets their keys."""
-    columns = [Column(field.column, KINDS[type(field)]) for field in INSERTED]
+    columns = [Column(str(field.column), KINDS[type(field)]) for field in INSERTED]
     rows = [[getattr(one, field.attname) for field in INSERTED] for one in predictions]
     if not is_postgres():
         # SQLite keeps JSON as text, and the guard of the ledger holds it against the text that Django writes.

@@ -22,7 +22,8 @@ def tell_all(note: Any, *, epochs: int, first: int = 0, per_epoch: int = 4) -> N
 
 
 def test_it_keeps_every_loss_and_counts_the_epochs_of_all_stages() -> None:
-    model, lines = make_model(), []
+    model = make_model()
+    lines: list[str] = []
     curve = LossCurve(model, epochs=2, tell=lines.append, clock=lambda: 0.0)
     for stage in STAGES:
         tell_all(curve.options(stage)["progress"], epochs=2)
@@ -48,7 +49,8 @@ def test_it_goes_on_where_a_killed_run_had_kept_its_state() -> None:
     note = first.options("validation")["progress"]
     for place in range(1, 11):  # killed in the middle of the third epoch, whose state was not kept
         note(place / 16, 0.5)
-    again, lines = TrainedModel.objects.get(pk=model.pk), []
+    again = TrainedModel.objects.get(pk=model.pk)
+    lines: list[str] = []
     curve = LossCurve(again, epochs=4, tell=lines.append)
     tell_all(curve.options("validation")["progress"], epochs=4, first=2)
     assert again.metrics["resumed"] == [{"stage": "validation", "epoch": 2}]

@@ -184,7 +184,7 @@ def figures(found: Evidence) -> list[Any]:
 
 
 def test_it_lives_through_four_months_as_the_back_test_says(tmp_path: Path, settings: LazySettings) -> None:
-    both = lived(tmp_path, settings, coins=12, days=118)
+    both = lived(tmp_path, settings, coins=8, days=105)
     check_everything(both)
 
 

@@ -84,12 +84,12 @@ class _Settled:
         self._cutoffs, self._starts = np.unique(self.dates[ledger.rows.days[self._priced]], return_index=True)
         y = self._actual[self._priced]
         lstm, fhs = (ledger.quantiles[name][self._priced, column] for name in (LSTM, FHS))
-        self._columns = {
-            "model_scores": crps_from_quantiles(y, lstm),
-            "baseline_scores": crps_from_quantiles(y, fhs),
-            "inside_80": is_inside(y, lstm[:, BAND_80[0]], lstm[:, BAND_80[1]]).astype(float),
-            "inside_95": is_inside(y, lstm[:, BAND_95[0]], lstm[:, BAND_95[1]]).astype(float),
-        }
+        self._columns = (
+            crps_from_quantiles(y, lstm),
+            crps_from_quantiles(y, fhs),
+            is_inside(y, lstm[:, BAND_80[0]], lstm[:, BAND_80[1]]).astype(float),
+            is_inside(y, lstm[:, BAND_95[0]], lstm[:, BAND_95[1]]).astype(float),
+        )
         self._labels: dict[np.datetime64, Label] = {}
         self._factors: dict[tuple[np.datetime64, str], tuple[float, float]] = {}
 
@@ -123,7 +123,14 @@ class _Settled:
             starts = self._starts[:dates]
             counts = np.diff(np.append(starts, end))
             # The mean of each date stands for its rows: what is weighted by date needs no more, and a year is short.
-            means = {name: np.add.reduceat(column[:end], starts) / counts for name, column in self._columns.items()}
-            found = evidence(cutoffs=self._cutoffs[:dates], baseline=FHS, horizon=self._days, **means)
-            self._labels[date] = found.label
+            model, baseline, in_80, in_95 = (np.add.reduceat(one[:end], starts) / counts for one in self._columns)
+            self._labels[date] = evidence(
+                cutoffs=self._cutoffs[:dates],
+                model_scores=model,
+                baseline_scores=baseline,
+                inside_80=in_80,
+                inside_95=in_95,
+                baseline=FHS,
+                horizon=self._days,
+            ).label
         return self._labels[date]
