@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import F, Max, Q
+from django.db.models import Count, F, Max, Q
 
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency, DataFault, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
@@ -64,6 +64,11 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         rows = self.daily().sound().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
+
+    def count_daily(self, *, before: date) -> dict[str, int]:
+        """How many sound daily slots each coin has that begin before a date's 00:00 UTC."""
+        rows = self.daily().sound().filter(at__date__lt=before).order_by().values_list("coin__coingecko_id")
+        return dict(rows.annotate(count=Count("pk")))
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):

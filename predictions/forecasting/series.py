@@ -25,12 +25,14 @@ class Panel:
     """Prices of many coins at consecutive moments: each day's 00:00 UTC, or each full hour.
 
     `dates` (T,) datetime64[D] or [h] without holes; `coins` the N names in order; `prices` (T, N) in USD at
-    those moments, NaN where unknown.
+    those moments, NaN where unknown. Of a window of a longer history, `steps_before` (N,) says how many prices each
+    coin has before it.
     """
 
     dates: Dates
     coins: list[str]
     prices: Floats
+    steps_before: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.prices.shape != (len(self.dates), len(self.coins)):
@@ -53,7 +55,7 @@ class Panel:
     def until(self, cutoff: date) -> "Panel":
         """What was known at `cutoff` (00:00 UTC of a date): every later row is gone."""
         end = int(np.searchsorted(self.dates, self.frequency.moment(cutoff), side="right"))
-        return Panel(self.dates[:end], self.coins, self.prices[:end])
+        return Panel(self.dates[:end], self.coins, self.prices[:end], self.steps_before)
 
     @property
     def last_date(self) -> date:

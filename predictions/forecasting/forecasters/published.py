@@ -93,13 +93,13 @@ class _Settled:
         self._labels: dict[np.datetime64, Label] = {}
         self._factors: dict[tuple[np.datetime64, str], tuple[float, float]] = {}
 
-    def _count(self, day: int) -> int:
+    def count(self, day: int) -> int:
         """How many rows had settled by `day`, priced or not."""
         return int(np.searchsorted(self._ledger.rows.days, day - self._steps, side="right"))
 
     def _part(self, day: int, since: int) -> NDArray[np.int64]:
         begin = int(np.searchsorted(self._ledger.rows.days, since, side="left"))
-        part = np.arange(begin, max(begin, self._count(day)))
+        part = np.arange(begin, max(begin, self.count(day)))
         return part[np.isfinite(self._actual[part])]
 
     def multipliers(self, day: int, headline: str) -> tuple[float, float]:
@@ -116,7 +116,7 @@ class _Settled:
         """What the rows that had settled by `day` say about the LSTM against FHS; once a date."""
         date = self.dates[day]
         if date not in self._labels:
-            end = int(np.searchsorted(self._priced, self._count(day)))
+            end = int(np.searchsorted(self._priced, self.count(day)))
             dates = int(np.searchsorted(self._starts, end))
             if not dates:
                 return Label.TOO_EARLY
