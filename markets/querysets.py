@@ -68,6 +68,11 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
 
+    def count_daily(self, *, before: date) -> dict[str, int]:
+        """How many sound daily slots each coin has that begin before a date's 00:00 UTC."""
+        rows = self.daily().sound().filter(at__date__lt=before).order_by().values_list("coin__coingecko_id")
+        return dict(rows.annotate(count=Count("pk")))
+
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):
     def running(self) -> Self:

@@ -1,6 +1,6 @@
 """Forecast figures for Plotly, made of plain lists and dicts: fans, past bands, calibration, skill."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -280,3 +280,30 @@ def coverage_figure(months: Sequence[MonthRecord]) -> Figure | None:
         "margin": {"l": 64, "r": 16, "t": 8, "b": 44},
     }
     return {"data": traces, "layout": layout}
+
+
+STAGE_LINES = ({"color": "var(--chart-baseline)", "dash": "dot"}, {"color": "var(--chart-price)"})
+
+
+def loss_figure(stages: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
+    """The mean loss of each epoch so far against the epochs done, a line for each stage of a training."""
+    lines = [*STAGE_LINES, {"color": "var(--chart-median)", "width": 3}]
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": [point[0] for point in points],
+            "y": [point[1] for point in points],
+            "line": line,
+            "hovertemplate": "epoch %{x:.2f}<br>loss %{y:.4f}",
+        }
+        for (name, points), line in zip(stages.items(), lines, strict=False)
+    ]
+    layout = base_layout() | {
+        "showlegend": True,
+        "legend": {"orientation": "h", "x": 0, "y": -0.25, "yanchor": "top"},
+        "xaxis": {"title": {"text": "epochs"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "mean pinball loss"}},
+    }
+    return {"data": data, "layout": layout}

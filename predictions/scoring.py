@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from markets.models import Interval, PriceData
+from markets.staging import Column, Kind, lay_out
 from predictions.forecasting.metrics import crps_from_quantiles, interval_score, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
 from predictions.ledger import outcome_hash
@@ -62,7 +63,7 @@ def score_due_forecasts(*, now: datetime | None = None) -> Scoring:
             quarantined = _quarantined(lost)
             for prediction in lost:
                 void(prediction, ONLY_QUARANTINED if prediction.pk in quarantined else NEVER_OBSERVED)
-            _store(settled=[one for one, _ in settled], void=lost)
+            _store([one for one, _ in settled] + lost)
             scored, voided, waiting = (
                 scored + len(settled),
                 voided + len(lost),
@@ -129,9 +130,26 @@ def void(prediction: Prediction, reason: str) -> None:
     prediction.outcome_hash = outcome_hash(prediction)
 
 
-def _store(*, settled: list[Prediction], void: list[Prediction]) -> None:
-    Prediction.objects.bulk_update(settled, ["state", "actual_price", "scored_at", *SCORES, "outcome_hash"])
-    Prediction.objects.bulk_update(void, ["state", "void_reason", "outcome_hash"])
+# What a settled forecast gains. One statement stores five hundred in a tenth of the time of `bulk_update`, which
+# writes a branch for each row and column.
+OUTCOMES = (
+    Column("state", Kind.TEXT), Column("void_reason", Kind.TEXT), Column("actual_price", Kind.FIGURE),
+    Column("scored_at", Kind.TIME), Column("crps", Kind.FIGURE), Column("crps_model", Kind.FIGURE),
+    Column("crps_fhs", Kind.FIGURE), Column("crps_ewma", Kind.FIGURE), Column("interval_score_80", Kind.FIGURE),
+    Column("is_hit_80", Kind.FLAG), Column("is_hit_95", Kind.FLAG), Column("outcome_hash", Kind.TEXT),
+)  # fmt: skip
+STAGED = "outcome_staging"
+
+
+def _store(predictions: list[Prediction]) -> None:
+    """Writes what became of these forecasts; call it in a transaction."""
+    names = [column.name for column in OUTCOMES]
+    rows = [(one.pk, *(getattr(one, name) for name in names)) for one in predictions]
+    changed = ", ".join(f'"{name}" = {STAGED}."{name}"' for name in names)
+    table = Prediction._meta.db_table
+    with connection.cursor() as cursor:
+        lay_out(cursor, STAGED, (Column("pk", Kind.KEY), *OUTCOMES), rows)
+        cursor.execute(f'UPDATE "{table}" SET {changed} FROM {STAGED} WHERE "{table}"."id" = {STAGED}."pk"')
 
 
 def first_wrong_score() -> int | None:

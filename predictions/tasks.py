@@ -1,6 +1,8 @@
 """When forecasts are issued and scored and models are trained."""
 
-from celery import shared_task
+from typing import Any
+
+from celery import Task, shared_task
 from celery.utils.log import get_task_logger
 
 from predictions import issuing, registry, scoring
@@ -35,14 +37,16 @@ def score_due_forecasts() -> None:
     logger.info("%s scored, %s void, %s waiting for a price", done.scored, done.void, done.waiting)
 
 
-@shared_task(name="predictions.train_model")
-def train_model(seed: int | None = None) -> None:
+@shared_task(name="predictions.train_model", bind=True)
+def train_model(self: "Task[Any, Any]", seed: int | None = None) -> None:
     """Trains and validates a candidate; runs in the trainer, the only process that imports TensorFlow."""
     from predictions import training
     from predictions.forecasting.training import NotEnoughData
 
     try:
-        model = training.train_model(seed=training.DEFAULT_SEED if seed is None else seed)
+        model = training.train_model(
+            seed=training.DEFAULT_SEED if seed is None else seed, task_id=self.request.id or "", tell=logger.info
+        )
     except (NoHistory, NotEnoughData) as error:
         logger.warning("no model was trained: %s", error)
         return

@@ -1,6 +1,7 @@
 """Trains a challenger on this site's own history, validates it on held-out days, and lets it run in shadow."""
 
 import hashlib
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from predictions import forecasting, registry
+from predictions.curves import LossCurve, Tell
 from predictions.drift import reference_of
 from predictions.forecasting import artifact
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, run_backtest, summary_json
 from predictions.forecasting.labels import Label
+from predictions.forecasting.recipe import DAILY
 from predictions.forecasting.series import Panel
 from predictions.forecasting.training import NotEnoughData, Trained, save, train
 from predictions.history import TRAINING_DAYS, NoHistory, read_panel
@@ -23,31 +26,49 @@ VALIDATED = (LSTM, FHS, EWMA_N, LINEAR_HEAD)
 DEFAULT_SEED = 7
 
 
-def train_model(*, cutoff_on: date | None = None, seed: int = DEFAULT_SEED) -> TrainedModel:
+def train_model(
+    *, cutoff_on: date | None = None, seed: int = DEFAULT_SEED, task_id: str = "", tell: Tell | None = None
+) -> TrainedModel:
     """Trains on this site's own history and validates on a held-out block of it.
 
     Training starts from the champion's weights. A candidate that is not worse than FHS at any horizon becomes the
-    champion at once where only the starter serves, and runs in shadow otherwise: then a person decides. Imports
-    TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then says why.
+    champion at once where only the starter serves, and runs in shadow otherwise: then a person decides. A job
+    (`task_id`) that is run again because its worker was killed goes on with the model that it had begun. `tell` gets
+    a line for each epoch. Imports TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then
+    says why.
     """
+    model = _left_behind(task_id) or _begin(cutoff_on, seed, task_id)
+    curve = LossCurve(model, epochs=DAILY.epochs, tell=tell)
+    try:
+        _fit(model, curve)
+    except BaseException as error:
+        model.state, model.problem = TrainedModel.State.FAILED, str(error) or type(error).__name__
+        model.save(update_fields=["state", "problem"])
+        raise
+    finally:
+        curve.forget_state()
+    return place(model)
+
+
+def _left_behind(task_id: str) -> TrainedModel | None:
+    """The model that this job was training when its worker was killed."""
+    if not task_id:
+        return None
+    return TrainedModel.objects.filter(state=TrainedModel.State.TRAINING, metrics__task_id=task_id).first()
+
+
+def _begin(cutoff_on: date | None, seed: int, task_id: str) -> TrainedModel:
     now = timezone.now()
     cutoff_on = cutoff_on or now.date()
-    model = TrainedModel.objects.create(
+    return TrainedModel.objects.create(
         version=f"lstm-daily-{cutoff_on:%Y%m%d}-{now:%H%M%S%f}"[:60],
         state=TrainedModel.State.TRAINING,
         origin=TrainedModel.Origin.OWN,
         cutoff_on=cutoff_on,
         code_revision=code_revision(),
         seed=seed,
-        total=3,
+        metrics={"task_id": task_id},
     )
-    try:
-        _fit(model, cutoff_on, seed)
-    except BaseException as error:
-        model.state, model.problem = TrainedModel.State.FAILED, str(error) or type(error).__name__
-        model.save(update_fields=["state", "problem"])
-        raise
-    return place(model)
 
 
 def place(model: TrainedModel) -> TrainedModel:
@@ -64,15 +85,16 @@ def place(model: TrainedModel) -> TrainedModel:
     return model
 
 
-def _fit(model: TrainedModel, cutoff_on: date, seed: int) -> None:
-    panel = read_panel(cutoff_on=cutoff_on, days=TRAINING_DAYS)
+def _fit(model: TrainedModel, curve: LossCurve) -> None:
+    assert model.cutoff_on is not None
+    seed = DEFAULT_SEED if model.seed is None else model.seed
+    panel = read_panel(cutoff_on=model.cutoff_on, days=TRAINING_DAYS)
     initial = _weights_to_start_from()
-    _advance(model, 1)
-    validation = validate(panel, seed=seed, initial=initial)
-    _advance(model, 2)
-    trained = train(panel, cutoff=panel.last_date, seed=seed, initial=initial)
+    validation = validate(panel, seed=seed, initial=initial, curve=curve)
+    trained = train(panel, cutoff=panel.last_date, seed=seed, initial=initial, **curve.options("final"))
     folder = settings.MODELS_DIR / model.version
-    model.metrics = {"validation": validation, "training": trained.metrics}
+    shutil.rmtree(folder, ignore_errors=True)  # from a run of this very model that was killed right at its end
+    model.metrics |= {"validation": validation, "training": trained.metrics}
     model.manifest_sha256 = save(trained, folder, extra={"validation": validation})
     model.folder = str(folder)
     manifest = artifact.read_artifact(folder, expected_sha256=model.manifest_sha256).manifest
@@ -80,14 +102,9 @@ def _fit(model: TrainedModel, cutoff_on: date, seed: int) -> None:
         setattr(model, name, value)
     model.reference = reference_of(panel)
     model.trained_at = timezone.now()
-    model.state, model.done = TrainedModel.State.CANDIDATE, 3
+    model.state, model.done = TrainedModel.State.CANDIDATE, model.total
     model.save()
     registry.note(model, ModelEvent.Kind.REGISTERED, "Trained on this site's history.")
-
-
-def _advance(model: TrainedModel, done: int) -> None:
-    model.done = done
-    model.save(update_fields=["done"])
 
 
 def _weights_to_start_from() -> Path | None:
@@ -102,26 +119,35 @@ def _weights_to_start_from() -> Path | None:
     return Path(champion.folder)
 
 
-def validate(panel: Panel, *, seed: int, initial: Path | None = None) -> dict[str, Any]:
+def validate(panel: Panel, *, seed: int, initial: Path | None = None, curve: LossCurve | None = None) -> dict[str, Any]:
     """Fits on all but the last 120 days and scores those: figures by horizon against every baseline.
 
     The weights to start from must not have seen the held-out days, so `initial` is used only if its own
     training ended before them.
     """
     end = panel.last_date
-    return _walk(panel, end - timedelta(days=HOLDOUT_DAYS), end, seed=seed, initial=initial)
+    return _walk(panel, end - timedelta(days=HOLDOUT_DAYS), end, seed=seed, initial=initial, curve=curve)
 
 
 def _walk(
-    panel: Panel, start: date, end: date, *, seed: int, initial: Path | None, progress: Any = None
+    panel: Panel,
+    start: date,
+    end: date,
+    *,
+    seed: int,
+    initial: Path | None,
+    progress: Any = None,
+    curve: LossCurve | None = None,
 ) -> dict[str, Any]:
     if initial is not None and date.fromisoformat(artifact.read_artifact(initial).manifest["cutoff"]) > start:
         initial = None
 
     def fit(past: Panel, **options: Any) -> Trained:
         # The linear head has no LSTM whose weights it could start from.
-        recipe = options.get("recipe")
-        return train(past, initial=initial if recipe is None or recipe.lstm_units else None, **options)
+        has_lstm = options["recipe"].lstm_units > 0
+        if curve is not None:
+            options |= curve.options("validation" if has_lstm else "linear")
+        return train(past, initial=initial if has_lstm else None, **options)
 
     result = run_backtest(
         panel,

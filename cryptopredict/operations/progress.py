@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models.fields.json import KT
+
 from cryptopredict.operations.models import TaskRun
 from markets.models import SyncRun
 from predictions.models import TrainedModel
@@ -26,7 +28,7 @@ def progress_of(runs: Iterable[TaskRun]) -> dict[str, Progress]:
     """The progress of each run by its task id, where there is any; two queries for any number of runs."""
     runs = list(runs)
     found = _syncs([run.task_id for run in runs])
-    found.update(_trainings([run for run in runs if run.name == TRAINING and run.started_at]))
+    found.update(_trainings([run.task_id for run in runs if run.name == TRAINING]))
     return found
 
 
@@ -39,20 +41,9 @@ def _syncs(task_ids: list[str]) -> dict[str, Progress]:
     }
 
 
-def _trainings(runs: list[TaskRun]) -> dict[str, Progress]:
-    """A model does not know its job: it is the one that was begun while the job ran."""
-    if not runs:
+def _trainings(task_ids: list[str]) -> dict[str, Progress]:
+    if not task_ids:
         return {}
-    first = min(run.started_at for run in runs if run.started_at)
-    models = list(
-        TrainedModel.objects.filter(created_at__gte=first)
-        .order_by("created_at")
-        .values_list("created_at", "done", "total", "problem")
-    )
-    found: dict[str, Progress] = {}
-    for run in runs:
-        for created_at, done, total, problem in models:
-            begun = run.started_at is not None and created_at >= run.started_at
-            if begun and (run.finished_at is None or created_at <= run.finished_at):
-                found[run.task_id] = Progress(done, total, problem=problem)
-    return found
+    models = TrainedModel.objects.filter(metrics__task_id__in=task_ids).annotate(job=KT("metrics__task_id"))
+    rows = models.values_list("job", "done", "total", "problem")
+    return {task_id: Progress(done, total, problem=problem) for task_id, done, total, problem in rows}

@@ -16,6 +16,9 @@ from cryptopredict.operations.supervisor import GaveUp, Program, Supervisor
 
 HOST = "127.0.0.1"
 ANSWER_SECONDS = 60.0
+# The four threads of a web process share two of the C library's pools of memory: with eight for each core, what one
+# large page left in the pool of one thread is of no use to the next page in another.
+WEB_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
 class CannotStart(RuntimeError):
@@ -134,6 +137,7 @@ def site_programs(port: int) -> list[Program]:
             "web",
             [*gunicorn, "--workers", "1", "--worker-class", "gthread", "--threads", "4", "--no-control-socket"],
             grace_seconds=5,
+            environment=WEB_ENVIRONMENT,
         ),
         Program("worker", [*worker, "-n", "worker@%h", "-Q", "ingest,forecasts", "-c", "2"]),
         # A child for each training: TensorFlow's memory goes with it.

@@ -26,6 +26,7 @@ class Program:
     name: str
     command: Sequence[str]
     grace_seconds: float = 5.0
+    environment: Mapping[str, str] = field(default_factory=dict)  # of its own, beside what all of them get
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0  # of the monotonic clock, as is start_again_at
     start_again_at: float = 0.0
@@ -103,7 +104,7 @@ class Supervisor:
         program.started_at = time.monotonic()
         program.process = subprocess.Popen(
             program.command,
-            env=self.environment,
+            env={**self.environment, **program.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

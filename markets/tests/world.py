@@ -7,6 +7,7 @@ from markets import sync
 from markets.coingecko.client import CoinGeckoClient
 from markets.coingecko.state import DiskState
 from markets.models import SyncRun
+from markets.sample.market import HistoryMarket
 from markets.sample.server import SampleServer
 from markets.sample.simulated import simulated_market
 
@@ -15,10 +16,17 @@ class World:
     """One clock for the sample server, the client and the sync; a sleep moves it on."""
 
     def __init__(
-        self, folder: Path, *, start: datetime, coins: int, credits: int | None = None, rate: int = 10_000
+        self,
+        folder: Path,
+        *,
+        start: datetime,
+        coins: int = 8,
+        credits: int | None = None,
+        rate: int = 10_000,
+        market: HistoryMarket | None = None,
     ) -> None:
         self.now = start
-        market = simulated_market(seed=7, coin_count=coins, today=start.date())
+        market = market or simulated_market(seed=7, coin_count=coins, today=start.date())
         self.server = SampleServer(market, clock=self.clock, calls_per_minute=rate, monthly_credits=credits)
         self.server.start()
         self.client = CoinGeckoClient(

@@ -155,7 +155,8 @@ def _last_features(
         own = _trend(variances)[:, bitcoin]
         bitcoin_trend = np.where(np.isfinite(own) & np.isfinite(panel.prices[:, bitcoin]), own, market_trend)
     per_day = panel.frequency.steps_per_day
-    days = np.cumsum(np.isfinite(returns), axis=0) / per_day
+    steps = np.cumsum(np.isfinite(returns), axis=0)
+    days = (steps if panel.steps_before is None else steps + panel.steps_before) / per_day
     daily_log_sigma = log_sigma + 0.5 * np.log(per_day)
     columns = [
         log_scale[SECOND] - log_scale[THIRD],

@@ -25,12 +25,14 @@ class Panel:
     """Prices of many coins at consecutive moments: each day's 00:00 UTC, or each full hour.
 
     `dates` (T,) datetime64[D] or [h] without holes; `coins` the N names in order; `prices` (T, N) in USD at
-    those moments, NaN where unknown.
+    those moments, NaN where unknown. Of a window of a longer history, `steps_before` (N,) says how many prices each
+    coin has before it.
     """
 
     dates: Dates
     coins: list[str]
     prices: Floats
+    steps_before: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.prices.shape != (len(self.dates), len(self.coins)):
@@ -53,7 +55,7 @@ class Panel:
     def until(self, cutoff: date) -> "Panel":
         """What was known at `cutoff` (00:00 UTC of a date): every later row is gone."""
         end = int(np.searchsorted(self.dates, self.frequency.moment(cutoff), side="right"))
-        return Panel(self.dates[:end], self.coins, self.prices[:end])
+        return Panel(self.dates[:end], self.coins, self.prices[:end], self.steps_before)
 
     @property
     def last_date(self) -> date:
@@ -113,15 +115,18 @@ def _assemble(known: dict[tuple[str, date], float], frequency: Frequency) -> Pan
 
 
 def drop_thin_last_days(panel: Panel) -> Panel:
-    """Without the last steps that fewer than half of the lately priced coins have: they are still arriving."""
-    has_price = np.isfinite(panel.prices)
+    """Without the last steps that are thin: their prices are still arriving."""
     end = len(panel.dates)
-    while end > 1:
-        expected = has_price[max(0, end - 1 - panel.frequency.max_gap_steps) : end - 1].any(axis=0).sum()
-        if has_price[end - 1].sum() > 0 and has_price[end - 1].sum() >= MIN_SHARE_OF_COINS * expected:
-            break
+    while end > 1 and is_thin(panel, end - 1):
         end -= 1
     return panel if end == len(panel.dates) else panel.until(panel.dates[end - 1].astype(object))
+
+
+def is_thin(panel: Panel, step: int) -> bool:
+    """Whether fewer than half of the coins that had a price in the three steps before have one at a step."""
+    lately = np.isfinite(panel.prices[max(0, step - panel.frequency.max_gap_steps) : step])
+    priced = np.isfinite(panel.prices[step]).sum()
+    return bool(priced == 0 or priced < MIN_SHARE_OF_COINS * lately.any(axis=0).sum())
 
 
 def dataset_hash(panel: Panel) -> str:

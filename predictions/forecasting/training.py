@@ -90,12 +90,12 @@ def train(
 ) -> Trained:
     """Train on what was known at 00:00 UTC of `cutoff` and return weights, pooled quantiles and ONNX graph.
 
-    `progress(done, loss)` is called some 20 times an epoch with the share of all epochs that is done (0 to 1)
-    and the epoch's mean loss so far. `initial` is the folder of a forecaster to start from: its weights, and
-    its pooled quantiles for the share of `scale_years` that this history does not cover. `checkpoints` is a
-    folder that keeps the state after each epoch: a run that was killed goes on from there and ends with the
-    same weights, if data, recipe, seed and start are the same. NotEnoughData without 90 dates whose longest
-    horizon has settled and 1,000 such rows; ArtifactError for a damaged `initial`, ValueError for one of
+    `progress(done, loss)` is called some 20 times an epoch, and at its end, with the share of all epochs that is
+    done (0 to 1) and the epoch's mean loss so far. `initial` is the folder of a forecaster to start from: its
+    weights, and its pooled quantiles for the share of `scale_years` that this history does not cover. `checkpoints`
+    is a folder that keeps the state after each epoch: a run that was killed goes on from there and ends with the
+    same weights, if data, recipe, seed and start are the same. NotEnoughData without 90 dates whose longest horizon
+    has settled and 1,000 such rows; ArtifactError for a damaged `initial`, ValueError for one of
     another recipe. Imports TensorFlow; run it in a process of its own.
     """
     began = time.perf_counter()
@@ -254,7 +254,8 @@ class _Fit:
             seen: list[float] = []
             for batch in self._batches(reader, chosen):
                 seen.append(trainer.step(batch))
-                if progress is not None and len(seen) % max(1, batches // REPORTS_PER_EPOCH) == 0:
+                is_due = len(seen) % max(1, batches // REPORTS_PER_EPOCH) == 0 or len(seen) == batches
+                if progress is not None and is_due:
                     progress((epoch + len(seen) / batches) / recipe.epochs, float(np.mean(seen)))
             losses.append(round(float(np.mean(seen)), 6))
             if checkpoints is not None:

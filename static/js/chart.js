@@ -56,5 +56,6 @@
   const drawAll = () => document.querySelectorAll("[data-figure]").forEach(draw);
   drawAll();
   document.addEventListener("themechange", drawAll);
+  document.addEventListener("htmx:afterSettle", drawAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 })();

@@ -14,6 +14,7 @@ from cryptopredict.operations.arguments import BadArguments, NotRunnable
 from cryptopredict.operations.models import TaskRun
 from cryptopredict.operations.pages.access import faults_of, find, staff_only
 from cryptopredict.operations.pages.forms import AddCoinForm, ReasonForm
+from cryptopredict.operations.progress import TRAINING
 from markets.coingecko.errors import StateUnavailable
 from markets.models import Cryptocurrency
 from markets.services import track_coins, untrack_coins
@@ -130,12 +131,17 @@ def queue(request: HttpRequest, back_to: str, start_one: Callable[[], TaskRun]) 
         run = start_one()
     except control.AlreadyActive as error:
         messages.warning(request, "This job waits or runs already: here it is.")
-        return redirect("ops-task", error.run.task_id)
+        return redirect(page_of(error.run), error.run.task_id)
     except (NotRunnable, BadArguments, control.WrongState, control.BrokerDown) as error:
         messages.error(request, str(error))
         return redirect(back_to)
     messages.success(request, "The job is queued.")
-    return redirect("ops-task", run.task_id)
+    return redirect(page_of(run), run.task_id)
+
+
+def page_of(run: TaskRun) -> str:
+    """The page that shows a run best: a training has one with its loss curve."""
+    return "ops-training" if run.name == TRAINING else "ops-task"
 
 
 def read_reason(request: HttpRequest) -> str:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("tasks/<str:task_id>/", views.task, name="ops-task"),
     path("tasks/<str:task_id>/cancel/", actions.cancel, name="ops-cancel"),
     path("tasks/<str:task_id>/retry/", actions.retry, name="ops-retry"),
+    path("training/<str:task_id>/", views.training, name="ops-training"),
     path("quality/", views.quality, name="ops-quality"),
     path("coins/", views.coins, name="ops-coins"),
     path("coins/add/", actions.add_coin, name="ops-coin-add"),

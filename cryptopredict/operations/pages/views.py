@@ -17,10 +17,15 @@ from cryptopredict.operations.models import AuditEntry, Heartbeat, TaskRun
 from cryptopredict.operations.pages.access import find, read_filter, read_page, staff_only
 from cryptopredict.operations.pages.forms import AuditFilter, CoinFilter, TaskFilter
 from cryptopredict.operations.plans import find_plan
-from cryptopredict.operations.progress import Progress, progress_of
+from cryptopredict.operations.progress import TRAINING, Progress, progress_of
 from cryptopredict.operations.queues import BrokerUnavailable, read_queues
 from cryptopredict.operations.scheduling import schedule_entries
 from markets.models import Cryptocurrency, DataFault, SyncRun
+from predictions.charts import loss_figure
+from predictions.curves import STAGES, epoch_ends
+from predictions.forecasting.backtest import FHS, LSTM
+from predictions.models import TrainedModel
+from predictions.monitoring import validation_rows
 
 SYNCS_SHOWN = 8
 
@@ -104,6 +109,30 @@ def task(request: HttpRequest, task_id: str) -> HttpResponse:
     (row,) = rows_of([run])
     context = {"section": "tasks", "row": row, "run": run, "is_moving": run.state in control.ACTIVE}
     return render(request, "ops/task.html", context)
+
+
+@require_safe
+@staff_only
+def training(request: HttpRequest, task_id: str) -> HttpResponse:
+    """One training: its state, its loss curve as it grows, and in the end what it came to."""
+    run = find(TaskRun.objects.filter(name=TRAINING).select_related("queued_by"), task_id=task_id)
+    model = TrainedModel.objects.filter(metrics__task_id=task_id).first()
+    known = model.metrics.get("curve", {}) if model else {}
+    curve = {STAGES[name]: known[name] for name in STAGES if name in known}
+    rows = validation_rows(model) if model else []
+    context = {
+        "section": "models",
+        "run": run,
+        "model": model,
+        "is_moving": run.state in control.ACTIVE,
+        "stages": [(name, epoch_ends(points)) for name, points in curve.items()],
+        "resumed": [
+            (STAGES[one["stage"]], one["epoch"]) for one in (model.metrics.get("resumed", []) if model else [])
+        ],
+        "figure": loss_figure(curve),
+        "validation": [(row["horizon"], row, row["against"][FHS]) for row in rows if row["model"] == LSTM],
+    }
+    return render(request, "ops/training.html", context)
 
 
 @require_safe

@@ -211,10 +211,11 @@ class TestRetry:
 def test_it_counts_the_progress_of_syncs_and_trainings(django_assert_num_queries: Any) -> None:
     sync = TaskRun.objects.create(task_id="1", name=PRICES, state=State.RUNNING)
     training = TaskRun.objects.create(task_id="2", name="predictions.train_model", state=State.RUNNING)
-    training.started_at = training.queued_at
     SyncRun.objects.create(kind="prices", task_id="1", done=1, total=9)
     SyncRun.objects.create(kind="prices", task_id="1", done=3, total=9, calls=4)
-    TrainedModel.objects.create(version="m", state=TrainedModel.State.TRAINING, origin="own", done=20, total=80)
+    TrainedModel.objects.create(
+        version="m", state=TrainedModel.State.TRAINING, origin="own", done=20, total=80, metrics={"task_id": "2"}
+    )
     with django_assert_num_queries(2):
         found = progress_of([sync, training])
     assert (found["1"].done, found["1"].total, found["1"].calls) == (3, 9, 4), "the newer sync counts"

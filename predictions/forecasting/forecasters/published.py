@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from predictions.forecasting.calibration import SettledBands, multipliers, stretch
 from predictions.forecasting.features import Features
 from predictions.forecasting.forecasters.protocol import FHS, LSTM, Past
-from predictions.forecasting.labels import Evidence, Label, evidence, whole_days
+from predictions.forecasting.labels import Label, evidence, whole_days
 from predictions.forecasting.metrics import crps_from_quantiles, is_inside
 from predictions.forecasting.quantiles import BAND_80, BAND_95
 from predictions.forecasting.series import Dates, Floats
 from predictions.forecasting.windows import Rows, targets
 
-HEADLINE_REVIEW_DAYS = 30
 CALIBRATION_DAYS = 400  # more than the year that the calibration itself looks back, plus its longest horizon
 
 
@@ -35,13 +34,15 @@ class Ledger:
 
 @dataclass
 class Published:
-    """Reads a ledger in which the rows to publish already stand, and of it only what had settled by each day."""
+    """Reads a ledger in which the rows to publish already stand, and of it only what had settled by each day.
+
+    `validated` is what the model's own validation says of it by horizon, which holds while its record is too short.
+    """
 
     name: str
     horizons: tuple[int, ...]
     ledger: Ledger
-    headlines: dict[int, str] = field(default_factory=dict)
-    reviewed: dict[int, np.datetime64] = field(default_factory=dict)
+    validated: Mapping[int, str] = field(default_factory=dict)
 
     def fit(self, past: Past) -> "Published":
         """Itself: it learns from the ledger, day by day."""
@@ -59,13 +60,10 @@ class Published:
         return result
 
     def _publish(self, settled: "_Settled", horizon: int, day: int, rows: NDArray[np.int64]) -> Floats:
-        date = settled.dates[day]
-        is_due = horizon not in self.reviewed or date - self.reviewed[horizon] >= HEADLINE_REVIEW_DAYS
-        if is_due and settled.count(day):
-            against_fhs = settled.evidence(day)
-            self.headlines[horizon] = LSTM if against_fhs.label is Label.BEATS_BASELINE else FHS
-            self.reviewed[horizon] = date
-        headline = self.headlines.get(horizon, FHS)
+        label: str = settled.label(day)
+        if label == Label.TOO_EARLY:
+            label = self.validated.get(horizon, label)
+        headline = LSTM if label == Label.BEATS_BASELINE else FHS
         factors = settled.multipliers(day, headline)
         return stretch(self.ledger.quantiles[headline][rows, settled.column], *factors)
 
@@ -82,6 +80,17 @@ class _Settled:
         self._lookback = features.frequency.days(CALIBRATION_DAYS)
         last = len(features.dates) - 1
         self._actual = targets(features.prices, ledger.rows, (horizon,), cutoff_day=last)[:, 0]
+        self._priced = np.flatnonzero(np.isfinite(self._actual))
+        self._cutoffs, self._starts = np.unique(self.dates[ledger.rows.days[self._priced]], return_index=True)
+        y = self._actual[self._priced]
+        lstm, fhs = (ledger.quantiles[name][self._priced, column] for name in (LSTM, FHS))
+        self._columns = (
+            crps_from_quantiles(y, lstm),
+            crps_from_quantiles(y, fhs),
+            is_inside(y, lstm[:, BAND_80[0]], lstm[:, BAND_80[1]]).astype(float),
+            is_inside(y, lstm[:, BAND_95[0]], lstm[:, BAND_95[1]]).astype(float),
+        )
+        self._labels: dict[np.datetime64, Label] = {}
         self._factors: dict[tuple[np.datetime64, str], tuple[float, float]] = {}
 
     def count(self, day: int) -> int:
@@ -103,17 +112,25 @@ class _Settled:
             self._factors[date, headline] = multipliers(bands, horizon=self._days, today=date.astype(object))
         return self._factors[date, headline]
 
-    def evidence(self, day: int) -> Evidence:
-        """What the rows that had settled by `day` say about the LSTM against FHS."""
-        part = self._part(day, 0)
-        y = self._actual[part]
-        lstm, fhs = (self._ledger.quantiles[name][part, self.column] for name in (LSTM, FHS))
-        return evidence(
-            cutoffs=self.dates[self._ledger.rows.days[part]],
-            model_scores=crps_from_quantiles(y, lstm),
-            baseline_scores=crps_from_quantiles(y, fhs),
-            inside_80=is_inside(y, lstm[:, BAND_80[0]], lstm[:, BAND_80[1]]),
-            inside_95=is_inside(y, lstm[:, BAND_95[0]], lstm[:, BAND_95[1]]),
-            baseline=FHS,
-            horizon=self._days,
-        )
+    def label(self, day: int) -> Label:
+        """What the rows that had settled by `day` say about the LSTM against FHS; once a date."""
+        date = self.dates[day]
+        if date not in self._labels:
+            end = int(np.searchsorted(self._priced, self.count(day)))
+            dates = int(np.searchsorted(self._starts, end))
+            if not dates:
+                return Label.TOO_EARLY
+            starts = self._starts[:dates]
+            counts = np.diff(np.append(starts, end))
+            # The mean of each date stands for its rows: what is weighted by date needs no more, and a year is short.
+            model, baseline, in_80, in_95 = (np.add.reduceat(one[:end], starts) / counts for one in self._columns)
+            self._labels[date] = evidence(
+                cutoffs=self._cutoffs[:dates],
+                model_scores=model,
+                baseline_scores=baseline,
+                inside_80=in_80,
+                inside_95=in_95,
+                baseline=FHS,
+                horizon=self._days,
+            ).label
+        return self._labels[date]

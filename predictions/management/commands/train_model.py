@@ -20,7 +20,9 @@ class Command(BaseCommand):
         from predictions.forecasting.training import NotEnoughData
 
         try:
-            model = training.train_model(cutoff_on=options["cutoff"], seed=options["seed"])
+            model = training.train_model(
+                cutoff_on=options["cutoff"], seed=options["seed"], tell=lambda line: self.stderr.write(line)
+            )
         except (NoHistory, NotEnoughData) as error:
             raise CommandError(f"No model was trained: {error}") from error
         self.stdout.write(f"{model.version}: {model.get_state_display()}, {model.rows} windows of {model.coins} coins.")
