@@ -108,15 +108,18 @@ def _fit(model: TrainedModel, curve: LossCurve) -> None:
 
 
 def _weights_to_start_from() -> Path | None:
-    """The champion's, if there is one whose files are good: a damaged one must not stop its own replacement."""
+    """The champion's, if there is one whose files are good and that was built by the recipe of today.
+
+    A damaged one, or one of an older recipe, must not stop its own replacement.
+    """
     champion = TrainedModel.objects.serving()
     if champion is None:
         return None
     try:
-        artifact.read_artifact(Path(champion.folder), expected_sha256=champion.manifest_sha256)
+        found = artifact.read_artifact(Path(champion.folder), expected_sha256=champion.manifest_sha256)
     except artifact.ArtifactError:
         return None
-    return Path(champion.folder)
+    return Path(champion.folder) if found.recipe == DAILY else None
 
 
 def validate(panel: Panel, *, seed: int, initial: Path | None = None, curve: LossCurve | None = None) -> dict[str, Any]:
