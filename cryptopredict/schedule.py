@@ -55,6 +55,13 @@ SCHEDULE = (
         "Freezes the forecasts of the newest closed day that are still missing; most hours there are none.",
     ),
     Entry(
+        "Issue hourly forecasts",
+        "predictions.issue_hourly_forecasts",
+        Clock(minute="7,12"),
+        timedelta(minutes=50),
+        "Freezes the forecasts of the newest closed hour; the second run finds what came late to the first.",
+    ),
+    Entry(
         "Check data quality",
         "markets.check_data_quality",
         Clock(minute="25"),

@@ -3,6 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import F, Max, Q
 
@@ -64,6 +65,23 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         rows = self.daily().sound().filter(at__date__gt=last - timedelta(days=days), at__date__lte=last)
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
+
+    def hourly_closes(self, *, until: datetime, hours: int) -> list[tuple[str, datetime, float]]:
+        """(coin id, moment, price at that full hour) of the last `hours` full hours up to `until`, itself one of them.
+
+        The close of the hour that begins at k is the price at k + 1 h, so each row is stamped an hour later.
+        """
+        # By coin, as the index is: a range of times alone would walk through every slot there is.
+        coins = apps.get_model("markets", "Cryptocurrency").objects.order_by().values("pk")
+        rows = self.filter(interval="1h", coin__in=coins).sound().between(until - timedelta(hours=hours), until)
+        found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
+        ends: dict[datetime, datetime] = {}
+        closes = []
+        for coin, at, close in found.iterator(chunk_size=5000):
+            if at not in ends:
+                ends[at] = at + timedelta(hours=1)
+            closes.append((coin, ends[at], close))
+        return closes
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):

@@ -53,15 +53,15 @@ def evidence(
     cutoffs: Dates,
     model_scores: Floats,
     baseline_scores: Floats,
-    inside_80: Bools,
-    inside_95: Bools,
+    inside_80: Bools | Floats,
+    inside_95: Bools | Floats,
     baseline: str,
     horizon: int,
     spacing_days: float = 1,
 ) -> Evidence:
     """Judge settled forecasts of one horizon (days), one entry (R,) per coin and cutoff; scores are CRPS.
 
-    `cutoffs` are dates (D), `spacing_days` how far apart they lie.
+    `cutoffs` are dates (D), `spacing_days` how far apart they lie. An entry may also be the mean of a date.
 
     Too early below 30 dates or 10 non-overlapping blocks of the horizon. Better or worse only when the 95 %
     block-bootstrap interval of the skill excludes 0, which takes `has_interval`; otherwise equal.
@@ -110,7 +110,7 @@ def non_overlapping_blocks(days: Dates, horizon: int) -> int:
     return blocks
 
 
-def is_coverage_off(cutoffs: Dates, inside: Bools, *, nominal: float, horizon: int) -> bool:
+def is_coverage_off(cutoffs: Dates, inside: Bools | Floats, *, nominal: float, horizon: int) -> bool:
     """Whether a band's coverage is wrong: its interval excludes `nominal` and the gap is over 2 points.
 
     False while no interval is shown.
