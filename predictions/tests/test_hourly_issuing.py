@@ -316,7 +316,7 @@ def test_it_weighs_a_date_once_however_many_of_its_hours_were_forecast(
     rows = Prediction.objects.values_list("cutoff_at", "crps_model", "crps_fhs")
     by_date: dict[object, list[tuple[float, float]]] = {}
     for at, model, fhs in rows:
-        by_date.setdefault(at.date(), []).append((model, fhs))
+        by_date.setdefault(at.date(), []).append((float(model or 0), float(fhs or 0)))
     model, fhs = np.mean([np.mean(pairs, axis=0) for pairs in by_date.values()], axis=0)
     assert record.evidence_by_horizon(Frequency.HOUR)[1].skill == pytest.approx(1 - model / fhs)
 

@@ -213,7 +213,7 @@ def test_it_shows_the_record_of_hours(coin: Cryptocurrency, model: TrainedModel)
     assert "Bitcoin, 1h</a>" in page
     assert '<input type="hidden" name="frequency" value="hourly"' in page
     assert "Only what the filter lets through" not in page
-    filtered = Client().get("/track-record/", {"frequency": "hourly", "horizon_hours": 6}).content.decode()
+    filtered = Client().get("/track-record/", {"frequency": "hourly", "horizon_hours": "6"}).content.decode()
     assert "Only what the filter lets through" in filtered
     assert "1 hour</th>" not in filtered
     assert Client().get("/track-record/", {"frequency": "weekly"}).status_code == 400
