@@ -16,6 +16,7 @@ from markets.models import Cryptocurrency, PriceData
 from predictions import desk, fans, history, issuing, ledger, record, registry, scoring, tasks, training
 from predictions.forecasting.features import build_features
 from predictions.forecasting.frequency import HOURLY_STEPS
+from predictions.forecasting.labels import Label
 from predictions.forecasting.series import build_panel
 from predictions.forecasting.serving import inputs_hashes
 from predictions.forecasting.training import NotEnoughData
@@ -254,13 +255,13 @@ def test_it_voids_an_hour_that_was_never_seen_or_stays_in_quarantine(
     }  # fmt: skip
 
 
-def settled_hours(coin: Cryptocurrency, model: TrainedModel, *, dates: int, move: float) -> None:
-    """One-hour forecasts of the dates before CUTOFF's, each of whose prices moved by so much."""
+def settled_hours(coin: Cryptocurrency, model: TrainedModel, *, dates: int, move: float, hours: int = 1) -> None:
+    """Forecasts of so many hours from the dates before CUTOFF's, each of whose prices moved by so much."""
     made = []
     for day in range(1, dates + 1):
         one = forecast(coin, model, cutoff_at=CUTOFF - timedelta(days=day))
-        one.frequency, one.horizon_days, one.horizon_hours = model.frequency, 0, 1
-        one.target_at, one.issued_at = one.cutoff_at + HOUR, one.cutoff_at + timedelta(minutes=7)
+        one.frequency, one.horizon_days, one.horizon_hours = model.frequency, 0, hours
+        one.target_at, one.issued_at = one.cutoff_at + hours * HOUR, one.cutoff_at + timedelta(minutes=7)
         made.append(one)
     for one in ledger.append(predictions=made):
         scoring.score(one, 100.0 * np.exp(move), one.target_at)
@@ -287,6 +288,21 @@ def test_it_calibrates_hours_from_settled_hours_alone(coins: list[Cryptocurrency
     later = Prediction.objects.filter(cutoff_at=CUTOFF + 24 * HOUR)
     assert set(later.filter(horizon_hours=1).values_list("multiplier_80", flat=True)) == {1.25}
     assert set(later.filter(horizon_hours=2).values_list("multiplier_80", flat=True)) == {1.0}
+
+
+def test_it_takes_all_hours_of_a_day_for_one_day_when_it_judges(
+    coins: list[Cryptocurrency], champion: TrainedModel
+) -> None:
+    settled_hours(coins[0], champion, dates=29, move=0.01, hours=24)
+    assert record.evidence_by_horizon(Frequency.HOUR)[24].label == Label.TOO_EARLY
+    settled_hours(coins[1], champion, dates=30, move=0.01, hours=24)
+    assert record.evidence_by_horizon(Frequency.HOUR)[24].label == Label.EQUALS_BASELINE
+
+
+@pytest.mark.django_db
+def test_it_never_takes_one_frequencys_record_for_the_others() -> None:
+    assert set(record.evidence_by_horizon(Frequency.HOUR)) == set(HORIZONS)
+    assert set(record.evidence_by_horizon()) == set(Frequency.DAY.horizons)
 
 
 def test_it_counts_dates_and_not_hours(coins: list[Cryptocurrency], champion: TrainedModel) -> None:
@@ -333,8 +349,12 @@ def test_it_has_a_champion_of_each_frequency(serving: TrainedModel, champion: Tr
     registry.promote(model=newcomer, reason="Better.")
     assert TrainedModel.objects.serving() == serving
     assert TrainedModel.objects.serving(Frequency.HOUR) == newcomer
+    for version in ("daily-2", "daily-3"):
+        registry.promote(model=copy_of(serving, tmp_path, version), reason="Better.")
     assert registry.rollback(model=newcomer, reason="Not better.") == champion
-    assert TrainedModel.objects.serving() == serving
+    daily = TrainedModel.objects.serving()
+    assert daily is not None
+    assert daily.version == "daily-3"
 
 
 def test_it_freezes_the_hours_of_a_challenger_of_hours_alone(
