@@ -417,6 +417,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "ENUM_NAME_OVERRIDES": {
         "ApiTokenStateEnum": ["active", "expired", "revoked"],
         "IntervalEnum": ["5m", "1h", "1d"],
+        "FrequencyEnum": ["1d", "1h"],
+        "FrequencyNameEnum": ["daily", "hourly"],
         "CandleIntervalEnum": ["1h", "4h", "1d", "1w"],
         "TaskRunStateEnum": "cryptopredict.operations.models.TaskRun.State",
         "SyncRunStateEnum": "markets.models.SyncRun.State",
