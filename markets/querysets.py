@@ -1,5 +1,6 @@
 """The questions asked of many coins, prices and sync runs at once."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -66,22 +67,18 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
         return [(coin, at.date() + timedelta(days=1), close) for coin, at, close in found.iterator(chunk_size=5000)]
 
-    def hourly_closes(self, *, until: datetime, hours: int) -> list[tuple[str, datetime, float]]:
-        """(coin id, moment, price at that full hour) of the last `hours` full hours up to `until`, itself one of them.
+    def hourly_closes(self, *, until: datetime, hours: int) -> Iterator[tuple[str, datetime, float]]:
+        """Yields (coin id, moment, price at that full hour) of the last `hours` full hours up to and with `until`.
 
-        The close of the hour that begins at k is the price at k + 1 h, so each row is stamped an hour later.
+        The close of the hour that begins at k is the price at k + 1 h, so each row is stamped an hour later. In no
+        order: sorting two million rows takes longer than reading them.
         """
         # By coin, as the index is: a range of times alone would walk through every slot there is.
         coins = apps.get_model("markets", "Cryptocurrency").objects.order_by().values("pk")
         rows = self.filter(interval="1h", coin__in=coins).sound().between(until - timedelta(hours=hours), until)
-        found = rows.order_by("coin_id", "at").values_list("coin__coingecko_id", "at", "close")
-        ends: dict[datetime, datetime] = {}
-        closes = []
+        found = rows.order_by().values_list("coin__coingecko_id", "at", "close")
         for coin, at, close in found.iterator(chunk_size=5000):
-            if at not in ends:
-                ends[at] = at + timedelta(hours=1)
-            closes.append((coin, ends[at], close))
-        return closes
+            yield coin, at + timedelta(hours=1), close
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):

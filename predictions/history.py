@@ -1,6 +1,7 @@
 """Reads the prices that forecasting works on, daily and hourly."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -36,10 +37,10 @@ def read_hours(*, until: datetime, hours: int = SERVING_HOURS) -> Panel:
 
     Raises NoHistory when there is none.
     """
-    rows = PriceData.objects.hourly_closes(until=Frequency.HOUR.floor(until), hours=hours)
-    if not rows:
+    panel = _hourly_panel(PriceData.objects.hourly_closes(until=Frequency.HOUR.floor(until), hours=hours))
+    if panel is None:
         raise NoHistory("There are no hourly prices yet.")
-    return drop_thin_last_days(_hourly_panel(rows))
+    return drop_thin_last_days(panel)
 
 
 def newest_panel(*, frequency: Frequency, now: datetime) -> Panel:
@@ -54,13 +55,20 @@ def training_panel(*, frequency: Frequency, cutoff_on: date) -> Panel:
     return read_hours(until=instant(cutoff_on), hours=TRAINING_HOURS)
 
 
-def _hourly_panel(rows: Sequence[tuple[str, datetime, float]]) -> Panel:
+def _hourly_panel(rows: Iterable[tuple[str, datetime, float]]) -> Panel | None:
     """What `build_panel` makes of the same rows; the database has checked them, and there may be two million."""
-    names, moments, closes = zip(*rows, strict=True)
-    coins = sorted(set(names))
-    column = {coin: place for place, coin in enumerate(coins)}
-    row = {at: HOURLY_STEPS.moment(at).astype(np.int64) for at in set(moments)}
-    first, last = min(row.values()), max(row.values())
-    prices = np.full((last - first + 1, len(coins)), np.nan)
-    prices[[row[at] - first for at in moments], [column[name] for name in names]] = closes
-    return Panel(np.arange(first, last + 1).astype("datetime64[h]"), coins, prices)
+    coins: dict[str, int] = {}
+    moments: dict[datetime, int] = {}
+    columns, steps, closes = array("l"), array("l"), array("d")
+    for coin, at, close in rows:
+        columns.append(coins.setdefault(coin, len(coins)))
+        steps.append(moments.setdefault(at, len(moments)))
+        closes.append(close)
+    if not closes:
+        return None
+    hours = np.array([HOURLY_STEPS.moment(at) for at in moments]).astype("datetime64[h]")
+    dates = np.arange(hours.min(), hours.max() + 1)
+    prices = np.full((len(dates), len(coins)), np.nan)
+    prices[(hours - dates[0]).astype(np.int64)[np.asarray(steps)], np.asarray(columns)] = np.asarray(closes)
+    order = sorted(coins)
+    return Panel(dates, order, prices[:, [coins[coin] for coin in order]])
