@@ -2,6 +2,13 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
+
+
+def forget_hourly_refusals(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Going back, a coin has room for one refusal; the next issue makes the others anew."""
+    apps.get_model("predictions", "ForecastRefusal").objects.exclude(frequency="1d").delete()
 
 
 class Migration(migrations.Migration):
@@ -68,4 +75,5 @@ class Migration(migrations.Migration):
             model_name='modelalarm',
             constraint=models.UniqueConstraint(condition=models.Q(('resolved_at__isnull', True)), fields=('model', 'kind', 'horizon'), name='alarm_open_once'),
         ),
+        migrations.RunPython(migrations.RunPython.noop, forget_hourly_refusals),
     ]
