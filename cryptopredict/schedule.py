@@ -1,6 +1,6 @@
 """When each job runs, as data; the database holds the schedule that counts, and the admin may change it there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 
@@ -15,13 +15,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Entry:
-    """One job: its task, when it is queued, and how long it may wait for a worker before it is dropped."""
+    """One job: its task and arguments, when it is queued, and how long it may wait before it is dropped."""
 
     name: str
     task: str
     when: timedelta | Clock
     expires: timedelta
     description: str
+    arguments: dict[str, str] = field(default_factory=dict)
 
 
 # A job that waited longer than `expires` is dropped: the next one is due by then, and stale work helps nobody.
@@ -53,6 +54,13 @@ SCHEDULE = (
         Clock(minute="20"),
         timedelta(minutes=55),
         "Freezes the forecasts of the newest closed day that are still missing; most hours there are none.",
+    ),
+    Entry(
+        "Issue hourly forecasts",
+        "predictions.issue_hourly_forecasts",
+        Clock(minute="7,12"),
+        timedelta(minutes=50),
+        "Freezes the forecasts of the newest closed hour; the second run finds what came late to the first.",
     ),
     Entry(
         "Check data quality",
@@ -95,5 +103,13 @@ SCHEDULE = (
         Clock(minute="40", hour="3", day_of_week="1"),
         timedelta(hours=20),
         "Trains and validates a candidate; it serves only when it is better.",
+    ),
+    Entry(
+        "Train an hourly model",
+        "predictions.train_model",
+        Clock(minute="40", hour="4", day_of_week="1"),
+        timedelta(hours=20),
+        "The same for hours; not before there are 240 days of them.",
+        {"frequency": "hourly"},
     ),
 )

@@ -53,6 +53,8 @@ HOURLY_STARTER_MODEL_DIR = BASE_DIR / "predictions" / "starter" / "hourly"
 # A model whose training data ended longer ago than this is no longer the headline; 0 means never.
 MODEL_MAX_AGE_DAYS = env_int("MODEL_MAX_AGE_DAYS", 400)
 STARTER_MAX_AGE_DAYS = env_int("STARTER_MAX_AGE_DAYS", 0)
+# Each of so many coins, the largest, adds 192 hourly forecasts a day to the ledger, for good; 0 issues none.
+HOURLY_COINS = env_int("HOURLY_COINS", 10)
 
 COINGECKO_API_KEY = env_text("COINGECKO_API_KEY")
 COINGECKO_BASE_URL = env_text("COINGECKO_BASE_URL", "https://api.coingecko.com/api/v3")
@@ -441,6 +443,8 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "ENUM_NAME_OVERRIDES": {
         "ApiTokenStateEnum": ["active", "expired", "revoked"],
         "IntervalEnum": ["5m", "1h", "1d"],
+        "FrequencyEnum": ["1d", "1h"],
+        "FrequencyNameEnum": ["daily", "hourly"],
         "CandleIntervalEnum": ["1h", "4h", "1d", "1w"],
         "TaskRunStateEnum": "cryptopredict.operations.models.TaskRun.State",
         "SyncRunStateEnum": "markets.models.SyncRun.State",

@@ -35,7 +35,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "job_problems": job_problems(),
         "processes": Heartbeat.objects.all(),
         "tracked": Cryptocurrency.objects.tracked().count(),
-        "model": TrainedModel.objects.serving(),
+        "champions": TrainedModel.objects.filter(state=TrainedModel.State.SERVING).order_by("frequency"),
         "model_alarms": ModelAlarm.objects.unresolved().filter(model__state=TrainedModel.State.SERVING),
         "forecasts": Prediction.objects.aggregate(
             issued_at=Max("issued_at"), scored_at=Max("scored_at"), length=Max("sequence")

@@ -17,12 +17,17 @@ from markets.series import CANDLES, RANGES, Candles, PriceSeries, candles, price
 RANGE_NAMES = {"1d": "1D", "7d": "7D", "30d": "1M", "90d": "3M", "1y": "1Y", "all": "All"}
 STYLES = {"line": "Line", "candles": "Candles"}
 SCALES = {"linear": "Linear", "log": "Log"}
+AHEADS = {"days": "Days", "hours": "Hours"}
+# The ranges in which what lies so far ahead can be seen, the first of them the usual one.
+RANGES_OF_AHEAD = {"days": ("90d", "7d", "30d", "1y", "all"), "hours": ("1d", "7d")}
 CANDLE_OF_RANGE = {"1d": "1h", "7d": "4h", "30d": "4h", "90d": "1d", "1y": "1d", "all": "1w"}
 MAX_POINTS = 400
 CHART_DIGITS = 7
 SPARKLINE_POINTS = 42
 
 Figure = dict[str, Any]
+
+CHOICES = {"range": RANGE_NAMES, "style": STYLES, "scale": SCALES, "ahead": AHEADS}
 
 
 class BadChart(ValueError):
@@ -31,17 +36,18 @@ class BadChart(ValueError):
 
 @dataclass(frozen=True)
 class ChartView:
-    """Which chart of a coin is shown: its range, line or candles, and the price axis."""
+    """Which chart of a coin is shown: its range, line or candles, the price axis, and how far ahead it looks."""
 
     range: str = "90d"
     style: str = "line"
     scale: str = "linear"
+    ahead: str = "days"
 
     @classmethod
     def from_address(cls, parameters: QueryDict) -> "ChartView":
-        """Reads `range`, `style` and `scale`; raises BadChart."""
+        """Reads `range`, `style`, `scale` and `ahead`; raises BadChart."""
         chosen = {}
-        for name, choices in (("range", RANGE_NAMES), ("style", STYLES), ("scale", SCALES)):
+        for name, choices in CHOICES.items():
             value = parameters.get(name) or getattr(cls(), name)
             if value not in choices:
                 raise BadChart(f"There is no {name} “{value[:40]}”. It is one of {', '.join(choices)}.")
@@ -50,14 +56,24 @@ class ChartView:
 
     def address(self, **changes: str) -> str:
         """The query string of this chart with some parts changed; what is default is left out."""
-        parts = {"range": self.range, "style": self.style, "scale": self.scale} | changes
+        parts = {name: getattr(self, name) for name in CHOICES} | changes
         default = ChartView()
         return "?" + urlencode({name: value for name, value in parts.items() if value != getattr(default, name)})
 
     def choices(self, name: str) -> list[tuple[str, str, bool]]:
         """(label, address, whether chosen) for each value of `range`, `style` or `scale`."""
-        names = {"range": RANGE_NAMES, "style": STYLES, "scale": SCALES}[name]
+        names = CHOICES[name]
         return [(label, self.address(**{name: value}), value == getattr(self, name)) for value, label in names.items()]
+
+    @property
+    def aheads(self) -> list[tuple[str, str, bool]]:
+        """As `choices`; a range in which nothing of it could be seen gives way to the usual one."""
+        found = []
+        for value, label in AHEADS.items():
+            ranges = RANGES_OF_AHEAD[value]
+            chosen = self.range if value == self.ahead or self.range in ranges else ranges[0]
+            found.append((label, self.address(ahead=value, range=chosen), value == self.ahead))
+        return found
 
     @property
     def ranges(self) -> list[tuple[str, str, bool]]:

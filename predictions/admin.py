@@ -35,9 +35,10 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
 @admin.register(TrainedModel)
 class TrainedModelAdmin(ReadOnlyAdmin):
     list_display = (
-        "version", "state", "origin", "cutoff_on", "trained_at", "promoted_at", "coins", "rows", "progress", "reason",
+        "version", "frequency", "state", "origin", "cutoff_on", "trained_at", "promoted_at", "coins", "rows",
+        "progress", "reason",
     )  # fmt: skip
-    list_filter = ("state", "origin")
+    list_filter = ("frequency", "state", "origin")
     search_fields = ("version", "reason", "problem")
     actions = ("train_now", "activate", "issue_now")
 
@@ -84,7 +85,8 @@ class PredictionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = (
         "state",
-        "horizon_days",
+        "frequency",
+        "horizon_hours",
         "headline",
         "counts_as_evidence",
         "is_shadow",
@@ -110,7 +112,8 @@ class PredictionAdmin(ReadOnlyAdmin):
 
 @admin.register(ForecastRefusal)
 class ForecastRefusalAdmin(ReadOnlyAdmin):
-    list_display = ("coin", "reason", "checked_at")
+    list_display = ("coin", "frequency", "reason", "checked_at")
+    list_filter = ("frequency",)
     search_fields = ("coin__coingecko_id", "coin__name", "reason")
     list_select_related = ("coin",)
 
@@ -125,7 +128,7 @@ class ModelEventAdmin(ReadOnlyAdmin):
 
 @admin.register(ModelAlarm)
 class ModelAlarmAdmin(ReadOnlyAdmin):
-    list_display = ("raised_at", "model", "kind", "horizon_days", "message", "stops_headline", "resolved_at")
+    list_display = ("raised_at", "model", "kind", "horizon", "message", "stops_headline", "resolved_at")
     list_filter = ("kind", "stops_headline")
     search_fields = ("model__version", "message")
     list_select_related = ("model",)

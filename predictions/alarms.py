@@ -8,13 +8,13 @@ from predictions.models import ModelAlarm, TrainedModel
 
 
 def raise_alarm(
-    model: TrainedModel, kind: str, message: str, *, horizon_days: int = 0, stops_headline: bool = False
+    model: TrainedModel, kind: str, message: str, *, horizon: int = 0, stops_headline: bool = False
 ) -> ModelAlarm:
     """Opens an alarm, or brings the words of the open one up to date."""
     alarm, is_new = ModelAlarm.objects.unresolved().get_or_create(
         model=model,
         kind=kind,
-        horizon_days=horizon_days,
+        horizon=horizon,
         resolved_at=None,
         defaults={"message": message[:300], "stops_headline": stops_headline},
     )
@@ -29,7 +29,7 @@ def resolve_alarms(model: TrainedModel, *, keep: Collection[tuple[str, int]], ki
     ended = [
         alarm.pk
         for alarm in ModelAlarm.objects.unresolved().filter(model=model, kind__in=kinds)
-        if (alarm.kind, alarm.horizon_days) not in keep
+        if (alarm.kind, alarm.horizon) not in keep
     ]
     return ModelAlarm.objects.filter(pk__in=ended).update(resolved_at=timezone.now())
 

@@ -15,7 +15,7 @@ import numpy as np
 from predictions.forecasting.artifact import ArtifactError, read_artifact
 from predictions.forecasting.serving import Forecaster
 
-KEPT_OPEN = 8  # the champion, its challengers, and the champions before it
+KEPT_OPEN = 16  # of each frequency the champion, its challengers, and the champions before it
 # What the network of the recipe is exported as; whatever else stands in a graph was put there by somebody.
 OPERATORS = frozenset(
     {

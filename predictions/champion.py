@@ -6,6 +6,7 @@ from predictions.alarms import raise_alarm, resolve_alarms
 from predictions.artefacts import open_forecaster
 from predictions.forecasting.artifact import ArtifactError
 from predictions.forecasting.serving import Forecaster
+from predictions.frequency import Frequency
 from predictions.models import ModelAlarm, TrainedModel
 from predictions.registry import NoModel, former_champions
 
@@ -19,13 +20,13 @@ class Serving:
     instead_of: TrainedModel | None = None
 
 
-def serving_forecaster() -> Serving:
-    """The champion, its session warm from the second call on; one row is read to see whether it has changed.
+def serving_forecaster(frequency: Frequency = Frequency.DAY) -> Serving:
+    """The champion of a frequency, warm from the second call on; one row is read to see whether it has changed.
 
     While its files are damaged, the latest earlier champion with good ones serves, and an alarm says so. Raises
     NoModel, and ArtifactError when no model can be opened.
     """
-    champion = TrainedModel.objects.serving()
+    champion = TrainedModel.objects.serving(frequency)
     if champion is None:
         raise NoModel("No model serves yet.")
     try:

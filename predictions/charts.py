@@ -2,21 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from markets.charts import Figure, base_layout, broken_line, price_format, rounded, stamp
 from markets.models import Cryptocurrency, Interval, PriceData
 from predictions.fans import Fan
 from predictions.forecasting.quantiles import BAND_80, BAND_95, MEDIAN
+from predictions.frequency import Frequency
 from predictions.models import Prediction
 from predictions.record import HorizonRecord, MonthRecord
 
 # How far ahead a chart of each range looks, and which past forecasts it lays over what happened.
-FAN_DAYS = {"1d": 1, "7d": 7, "30d": 14, "90d": 30, "1y": 30, "all": 30}
-PAST_HORIZON = {"1d": 1, "7d": 1, "30d": 1, "90d": 7, "1y": 7, "all": 30}
+FAN_REACH = {
+    Frequency.DAY: {"1d": 1, "7d": 7, "30d": 14, "90d": 30, "1y": 30, "all": 30},
+    Frequency.HOUR: dict.fromkeys(("1d", "7d", "30d", "90d", "1y", "all"), 24),
+}
+PAST_HORIZON = {
+    Frequency.DAY: {"1d": 1, "7d": 1, "30d": 1, "90d": 7, "1y": 7, "all": 30},
+    Frequency.HOUR: {"1d": 1, "7d": 6, "30d": 24, "90d": 24, "1y": 24, "all": 24},
+}
 PAST_SHOWN = 60
-DAYS_BEFORE_CUTOFF = 45
+SLOTS_BEFORE_CUTOFF = {Frequency.DAY: 45, Frequency.HOUR: 48}
 
 
 @dataclass(frozen=True)
@@ -32,13 +39,15 @@ class BandBar:
     now: float
 
 
-def past_forecasts(coin: Cryptocurrency, *, range_name: str, start: datetime | None) -> list[Prediction]:
-    """Scored evidence whose day lies in the chart's range, newest first, at the horizon that suits the range.
+def past_forecasts(
+    coin: Cryptocurrency, *, frequency: Frequency = Frequency.DAY, range_name: str, start: datetime | None
+) -> list[Prediction]:
+    """Scored evidence whose target lies in the chart's range, newest first, at the horizon that suits the range.
 
     Only forecasts whose spans do not overlap are kept, so that none repeats another's outcome.
     """
-    horizon = PAST_HORIZON[range_name]
-    found = Prediction.objects.evidence().for_coin(coin).filter(horizon_days=horizon)
+    horizon = PAST_HORIZON[frequency][range_name]
+    found = Prediction.objects.evidence().for_coin(coin).at_horizon(frequency, horizon)
     if start is not None:
         found = found.filter(target_at__gte=start)
     kept: list[Prediction] = []
@@ -52,7 +61,7 @@ def with_forecasts(figure: Figure, *, fan: Fan | None, past: Sequence[Prediction
     """A coin's price figure with the fan ahead and past bands laid over what happened; makes a new one."""
     traces = [*_past_traces(past)]
     if fan is not None:
-        shown = [one.prediction for one in fan.horizons if one.horizon_days <= FAN_DAYS[range_name]]
+        shown = [one.prediction for one in fan.horizons if one.horizon <= FAN_REACH[fan.frequency][range_name]]
         traces = [*fan_traces(shown), *traces]
     # Behind the price: the first traces are drawn first.
     return {"data": [*traces, *figure["data"]], "layout": figure["layout"]}
@@ -110,7 +119,7 @@ def _outcome_traces(past: Sequence[Prediction]) -> list[dict[str, Any]]:
         rows = [one for one in past if one.is_hit_80 is is_hit]
         if not rows:
             continue
-        words = f"{rows[0].horizon_days}-day forecast: {name} its 80% band"
+        words = f"{rows[0].horizon}-{Frequency(rows[0].frequency).noun} forecast: {name} its 80% band"
         traces.append(
             {
                 "type": "scatter",
@@ -156,15 +165,16 @@ def _band_bar(one: Prediction, at: Any) -> BandBar:
 
 def forecast_figure(prediction: Prediction, issue: Sequence[Prediction]) -> Figure:
     """One forecast among the horizons of its issue, with the prices before it and, once known, after it."""
-    day = timedelta(days=1)
+    frequency = Frequency(prediction.frequency)
+    step = frequency.length
     slots = (
-        PriceData.objects.of(prediction.coin, Interval.DAY)
+        PriceData.objects.of(prediction.coin, Interval(frequency.value))
         .sound()
-        .between(prediction.cutoff_at - DAYS_BEFORE_CUTOFF * day, prediction.target_at)
+        .between(prediction.cutoff_at - SLOTS_BEFORE_CUTOFF[frequency] * step, prediction.target_at)
     )
     prices = list(slots.values_list("at", "close"))
-    is_after_gap = [number > 0 and at - prices[number - 1][0] > day for number, (at, _) in enumerate(prices)]
-    x, y = broken_line([at + day for at, _ in prices], [close for _, close in prices], is_after_gap)
+    is_after_gap = [number > 0 and at - prices[number - 1][0] > step for number, (at, _) in enumerate(prices)]
+    x, y = broken_line([at + step for at, _ in prices], [close for _, close in prices], is_after_gap)
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -173,7 +183,7 @@ def forecast_figure(prediction: Prediction, issue: Sequence[Prediction]) -> Figu
         "y": y,
         "line": {"color": "var(--chart-price)", "width": 1.8},
     }
-    shown = [one for one in issue if one.horizon_days <= prediction.horizon_days]
+    shown = [one for one in issue if one.horizon <= prediction.horizon]
     traces = [*fan_traces(shown), line]
     if prediction.actual_price is not None:
         traces += _past_traces([prediction])
@@ -232,7 +242,7 @@ def skill_figure(horizons: Sequence[HorizonRecord]) -> Figure | None:
         "type": "scatter",
         "mode": "markers",
         "name": "Skill",
-        "x": [f"{one.horizon_days}d" for one in known],
+        "x": [f"{one.horizon}{one.frequency.unit}" for one in known],
         "y": [round(value, 5) for value in skills],
         "marker": {"size": 9, "color": "var(--chart-median)"},
         "error_y": {

@@ -4,19 +4,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from django.utils import timezone
 
 from markets.models import Cryptocurrency
 from predictions.champion import Serving, serving_forecaster
 from predictions.forecasting.serving import CoinForecast
-from predictions.history import midnight, read_panel
+from predictions.frequency import Frequency, instant
+from predictions.history import newest_panel
 from predictions.issuing import Round, freeze
 from predictions.models import Prediction
 
 KEPT_SECONDS = 300  # how long the forecasts of all coins stay in a process; prices that arrive later wait for so long
 NOT_TRACKED = "This coin's history is not collected here."
+NO_RECENT_PRICE = "The newest prices are older than the longest horizon."
 
 
 class NotForecastable(Exception):
@@ -27,55 +29,60 @@ class NotForecastable(Exception):
 class Sheet:
     """All coins' forecasts by one model at one cutoff."""
 
-    cutoff_on: date
+    key: tuple[str, datetime]
+    cutoff_at: datetime
     answers: dict[str, CoinForecast | str]
     made_at: float
 
 
 class Desk:
-    """Keeps the newest sheet of the champion in memory; one thread makes it while the others wait."""
+    """Keeps the newest sheet of each champion in memory; one thread makes it while the others wait."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._sheets: dict[tuple[str, date], Sheet] = {}
+        self._locks = {frequency: threading.Lock() for frequency in Frequency}
+        self._sheets: dict[Frequency, Sheet] = {}
 
-    def sheet(self, serving: Serving, today: date) -> Sheet:
-        """The forecasts of all coins from what was known at 00:00 UTC of the newest day. Raises NoHistory."""
-        key = (serving.model.manifest_sha256, today)
-        with self._lock:
-            found = self._sheets.get(key)
-            if found is None or self._clock() - found.made_at > KEPT_SECONDS:
-                panel = read_panel(cutoff_on=today)
+    def sheet(self, serving: Serving, now: datetime) -> Sheet:
+        """The forecasts of all coins from what was known at the newest day or hour. Raises NoHistory."""
+        frequency = Frequency(serving.model.frequency)
+        key = (serving.model.manifest_sha256, frequency.floor(now))
+        with self._locks[frequency]:
+            found = self._sheets.get(frequency)
+            if found is None or found.key != key or self._clock() - found.made_at > KEPT_SECONDS:
+                panel = newest_panel(frequency=frequency, now=now)
                 answers = serving.forecaster.forecast(panel, cutoff=panel.last_date)
-                found = Sheet(panel.last_date, answers, self._clock())
-                self._sheets = {key: found}
+                found = self._sheets[frequency] = Sheet(key, instant(panel.last_date), answers, self._clock())
             return found
 
     def clear(self) -> None:
-        self._sheets = {}
+        self._sheets.clear()
 
 
 desk = Desk()
 
 
-def forecast_now(*, coin: Cryptocurrency, now: datetime | None = None) -> tuple[list[Prediction], bool]:
+def forecast_now(
+    *, coin: Cryptocurrency, frequency: Frequency = Frequency.DAY, now: datetime | None = None
+) -> tuple[list[Prediction], bool]:
     """The ledger rows of the coin's newest forecast, shortest horizon first, and whether they were written just now.
 
     What is frozen already is given back as it is; idempotent. Raises NotForecastable, NoModel, NoHistory,
     ArtifactError.
     """
     now = now or timezone.now()
-    serving = serving_forecaster()
+    serving = serving_forecaster(frequency)
     if not (coin.is_tracked and coin.is_listed):
         raise NotForecastable(NOT_TRACKED)
-    sheet = desk.sheet(serving, now.date())
+    sheet = desk.sheet(serving, now)
     answer = sheet.answers.get(coin.coingecko_id, "no price at cutoff")
     if isinstance(answer, str):
         raise NotForecastable(answer)
-    rows = Prediction.objects.filter(coin=coin, model=serving.model, cutoff_at=midnight(sheet.cutoff_on))
-    rows = rows.with_model().order_by("horizon_days")
+    rows = Prediction.objects.filter(coin=coin, model=serving.model, cutoff_at=sheet.cutoff_at)
+    rows = rows.with_model().order_by("horizon_hours")
     if found := list(rows):
         return found, False
-    written = freeze([answer], Round(serving.model, now, sheet.cutoff_on, {coin.coingecko_id: coin}))
-    return list(rows.all()), bool(written)
+    written = freeze([answer], Round(serving.model, now, sheet.cutoff_at, {coin.coingecko_id: coin}))
+    if not (found := list(rows.all())):
+        raise NotForecastable(NO_RECENT_PRICE)
+    return found, bool(written)

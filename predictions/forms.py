@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django import forms
 
 from markets.models import Cryptocurrency
-from predictions import registry
-from predictions.forecasting.quantiles import HORIZONS
+from predictions import registry, words
+from predictions.frequency import Frequency
 from predictions.models import TrainedModel
 
 Step = Callable[..., TrainedModel]
@@ -19,12 +19,11 @@ def _dates() -> forms.DateInput:
 
 
 class RecordForm(forms.Form):
-    """Which part of the record is shown; the names are those of the API's parameters."""
+    """Which part of the record of one frequency is shown; the names are those of the API's parameters."""
 
-    horizon_days = forms.TypedChoiceField(
-        label="Horizon", coerce=int, required=False, empty_value=None,
-        choices=[("", "All horizons"), *((h, f"{h} day{'' if h == 1 else 's'}") for h in HORIZONS)],
-    )  # fmt: skip
+    frequency = forms.ChoiceField(
+        required=False, choices=[(one.word, one.label) for one in Frequency], widget=forms.HiddenInput
+    )
     coin = forms.ModelChoiceField(
         label="Coin", queryset=Cryptocurrency.objects.none(), to_field_name="coingecko_id", required=False,
         empty_label="All coins",
@@ -38,9 +37,19 @@ class RecordForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        asked = self.data.get("frequency")
+        self.of = Frequency.HOUR if asked == Frequency.HOUR.word else Frequency.DAY
+        noun = self.of.noun
+        self.horizon_name = f"horizon_{noun}s"
+        self.fields[self.horizon_name] = forms.TypedChoiceField(
+            label="Horizon", coerce=int, required=False, empty_value=None,
+            choices=[("", "All horizons"), *((h, words.count(h, noun)) for h in self.of.horizons)],
+        )  # fmt: skip
+        self.order_fields(["frequency", self.horizon_name])
         coins = Cryptocurrency.objects.filter(predictions__isnull=False).distinct().order_by("name")
         self.fields["coin"].queryset = coins  # type: ignore[attr-defined]
-        self.fields["model"].queryset = TrainedModel.objects.usable()  # type: ignore[attr-defined]
+        models = TrainedModel.objects.usable().filter(frequency=self.of)
+        self.fields["model"].queryset = models  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -52,6 +61,9 @@ class RecordForm(forms.Form):
     def selection(self) -> dict[str, Any]:
         """What the record is asked for; empty parts are left out."""
         chosen = {name: value for name, value in self.cleaned_data.items() if value is not None}
+        chosen["frequency"] = self.of
+        if self.horizon_name in chosen:
+            chosen["horizon"] = chosen.pop(self.horizon_name)
         for name in ("start", "end"):
             if name in chosen:
                 chosen[name] = datetime.combine(chosen[name], time(), tzinfo=UTC)

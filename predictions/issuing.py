@@ -1,6 +1,9 @@
-"""Issues forecasts: reads what was known at the cutoff, forecasts all coins at once and freezes the result."""
+"""Issues forecasts: reads what was known at the cutoff, forecasts all coins at once and freezes the result.
 
-from dataclasses import dataclass, field
+One path for days and hours; what differs between them is told by the frequency.
+"""
+
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -16,30 +19,37 @@ from predictions.artefacts import open_forecaster
 from predictions.champion import serving_forecaster
 from predictions.forecasting.artifact import ArtifactError
 from predictions.forecasting.calibration import MAX_HORIZON_DAYS, SettledBands, multipliers, stretch
-from predictions.forecasting.labels import Evidence
+from predictions.forecasting.labels import Evidence, whole_days
 from predictions.forecasting.quantiles import BAND_80
 from predictions.forecasting.series import Panel
 from predictions.forecasting.serving import CoinForecast, Forecaster
-from predictions.history import midnight, read_panel
+from predictions.frequency import Frequency, instant
+from predictions.history import newest_panel
 from predictions.models import ForecastRefusal, Prediction, TrainedModel
 from predictions.monitoring import watch_champion
-from predictions.record import cached, evidence_by_horizon, evidence_of_model, headline_for
+from predictions.querysets import PredictionQuerySet
+from predictions.record import cached, evidence_by_horizon, evidence_of_model, headline_for, kept_today
 
 # A forecast written later than this after its cutoff is shown, but is no evidence: the day had begun to be known.
-EVIDENCE_GRACE = timedelta(hours=3)
-CALIBRATION_DAYS = 400
+EVIDENCE_GRACE = {Frequency.DAY: timedelta(hours=3), Frequency.HOUR: timedelta(minutes=15)}
+# How far back calibration looks. A date of hours brings 24 times the rows, so fewer dates say as much.
+CALIBRATION_DAYS = {Frequency.DAY: 400, Frequency.HOUR: 60}
 
 
 @dataclass(frozen=True)
 class Issue:
     """What one issue did; `shadows` counts the forecasts of challengers."""
 
-    cutoff_on: date
+    cutoff_at: datetime
     model: str
     coins: int
     forecasts: int
     refused: dict[str, str]
     shadows: int = 0
+
+    @property
+    def cutoff_on(self) -> date:
+        return self.cutoff_at.date()
 
 
 @dataclass(frozen=True)
@@ -58,57 +68,73 @@ class Round:
 
     model: TrainedModel
     now: datetime
-    cutoff_on: date
+    cutoff_at: datetime
     coins: dict[str, Cryptocurrency] = field(repr=False)
     is_shadow: bool = False
 
+    @property
+    def frequency(self) -> Frequency:
+        return Frequency(self.model.frequency)
+
     def done(self) -> set[str]:
         """The coins that this model has forecast at this cutoff."""
-        rows = Prediction.objects.filter(model=self.model, cutoff_at=midnight(self.cutoff_on))
+        rows = Prediction.objects.filter(model=self.model, cutoff_at=self.cutoff_at)
         return set(rows.values_list("coin__coingecko_id", flat=True))
 
+    def target_at(self, horizon: int) -> datetime:
+        return self.cutoff_at + horizon * self.frequency.length
 
-def issue_forecasts(*, now: datetime | None = None) -> Issue:
-    """Freezes today's forecasts of every tracked coin that has none yet by the champion, then its challengers'.
 
-    The cutoff is 00:00 UTC of the newest day that most coins have. Idempotent. Raises NoModel, NoHistory,
-    ArtifactError.
+def issue_forecasts(*, frequency: Frequency = Frequency.DAY, now: datetime | None = None) -> Issue:
+    """Freezes the newest forecasts of every coin that has none yet by the champion, then its challengers'.
+
+    The cutoff is 00:00 UTC of the newest day, or the newest full hour, that most coins have. Of hours the largest
+    coins are forecast, of days all. Idempotent. Raises NoModel, NoHistory, ArtifactError.
     """
     now = now or timezone.now()
-    serving = serving_forecaster()
-    panel = read_panel(cutoff_on=now.date())
-    coins = {coin.coingecko_id: coin for coin in Cryptocurrency.objects.tracked().listed()}
-    turn = Round(serving.model, now, panel.last_date, coins)
-    watch_champion(now=now, panel=panel)
+    serving = serving_forecaster(frequency)
+    panel = newest_panel(frequency=frequency, now=now)
+    coins = {coin.coingecko_id: coin for coin in coins_to_forecast(frequency)}
+    turn = Round(serving.model, now, instant(panel.last_date), coins)
+    watch_champion(frequency=frequency, now=now, panel=panel)
     made, refused = _forecast_missing(turn, serving.forecaster, panel)
     written = freeze(made, turn)
-    note_refusals(refused, coins, now)
-    shadows = _issue_shadows(panel, coins, now)
-    return Issue(panel.last_date, serving.model.version, len(made), written, refused, shadows)
+    note_refusals(refused, turn)
+    shadows = _issue_shadows(panel, turn)
+    return Issue(turn.cutoff_at, serving.model.version, len(made), written, refused, shadows)
+
+
+def coins_to_forecast(frequency: Frequency) -> QuerySet[Cryptocurrency]:
+    """The coins that forecasts are issued for by themselves: of hours the largest few, for each makes 192 a day."""
+    coins = Cryptocurrency.objects.tracked().listed()
+    return coins if frequency is Frequency.DAY else coins[: settings.HOURLY_COINS]
 
 
 def _forecast_missing(turn: Round, forecaster: Forecaster, panel: Panel) -> tuple[list[CoinForecast], dict[str, str]]:
     asked = sorted(set(turn.coins) - turn.done())
-    answers = forecaster.forecast(panel, cutoff=turn.cutoff_on, coins=asked) if asked else {}
+    answers = forecaster.forecast(panel, cutoff=panel.last_date, coins=asked) if asked else {}
     refused = {coin: answer for coin, answer in answers.items() if isinstance(answer, str)}
     return [answer for answer in answers.values() if isinstance(answer, CoinForecast)], refused
 
 
-def _issue_shadows(panel: Panel, coins: dict[str, Cryptocurrency], now: datetime) -> int:
+def _issue_shadows(panel: Panel, champions: Round) -> int:
     """A challenger with damaged files is passed over: it must not keep the champion from its work."""
     written = 0
-    for model in TrainedModel.objects.shadows():
+    for model in TrainedModel.objects.shadows(champions.frequency):
         try:
             forecaster = open_forecaster(model.folder, model.manifest_sha256)
         except ArtifactError:
             continue
-        turn = Round(model, now, panel.last_date, coins, is_shadow=True)
+        turn = replace(champions, model=model, is_shadow=True)
         written += freeze(_forecast_missing(turn, forecaster, panel)[0], turn)
     return written
 
 
 def freeze(made: list[CoinForecast], turn: Round) -> int:
-    """Appends the forecasts of one turn that are not there yet; returns how many rows that were."""
+    """Appends the forecasts of one turn that are not there yet; returns how many rows that were.
+
+    A horizon whose target lies behind us already is left out: of what has happened there is no forecast.
+    """
     if not made:
         return 0
     terms = terms_by_horizon(turn, made[0].horizons)
@@ -120,13 +146,15 @@ def freeze(made: list[CoinForecast], turn: Round) -> int:
             for forecast in made
             if forecast.coin not in done
             for i, horizon in enumerate(forecast.horizons)
+            if turn.target_at(horizon) > turn.now
         ]
         return len(ledger.append(predictions=rows))
 
 
 def _take_the_ledger() -> None:
     """One writer at a time; a second one finds the first one's rows and leaves them."""
-    list(TrainedModel.objects.select_for_update().filter(state=TrainedModel.State.SERVING).values_list("pk"))
+    champions = TrainedModel.objects.select_for_update().filter(state=TrainedModel.State.SERVING)
+    list(champions.order_by("pk").values_list("pk"))
 
 
 def freeze_horizon(forecast: CoinForecast, i: int, terms: Terms, turn: Round) -> Prediction:
@@ -135,7 +163,7 @@ def freeze_horizon(forecast: CoinForecast, i: int, terms: Terms, turn: Round) ->
         forecast.log_quantiles[i] if terms.headline == Prediction.Headline.MODEL else forecast.baselines["fhs"][i]
     )
     published = stretch(quantiles, terms.multiplier_80, terms.multiplier_95)
-    cutoff_at = midnight(forecast.cutoff)
+    horizon = forecast.horizons[i]
 
     def dollars(log_quantiles: np.ndarray) -> list[float]:
         return [float(price) for price in forecast.base_price * np.exp(log_quantiles)]
@@ -143,9 +171,11 @@ def freeze_horizon(forecast: CoinForecast, i: int, terms: Terms, turn: Round) ->
     return Prediction(
         coin=turn.coins[forecast.coin],
         model=turn.model,
-        horizon_days=forecast.horizons[i],
-        cutoff_at=cutoff_at,
-        target_at=cutoff_at + timedelta(days=forecast.horizons[i]),
+        frequency=turn.frequency,
+        horizon_days=horizon if turn.frequency is Frequency.DAY else 0,
+        horizon_hours=horizon * turn.frequency.hours,
+        cutoff_at=turn.cutoff_at,
+        target_at=turn.target_at(horizon),
         issued_at=turn.now,
         base_price=forecast.base_price,
         headline=terms.headline,
@@ -156,7 +186,7 @@ def freeze_horizon(forecast: CoinForecast, i: int, terms: Terms, turn: Round) ->
         fhs_quantiles=dollars(forecast.baselines["fhs"][i]),
         ewma_quantiles=dollars(forecast.baselines["ewma_n"][i]),
         label=terms.label,
-        counts_as_evidence=turn.now - cutoff_at <= EVIDENCE_GRACE,
+        counts_as_evidence=turn.now - turn.cutoff_at <= EVIDENCE_GRACE[turn.frequency],
         is_sample=settings.IS_SAMPLE_DATA,
         is_shadow=turn.is_shadow,
         inputs_sha256=forecast.inputs_hash,
@@ -164,44 +194,48 @@ def freeze_horizon(forecast: CoinForecast, i: int, terms: Terms, turn: Round) ->
 
 
 def terms_by_horizon(turn: Round, horizons: tuple[int, ...]) -> dict[int, Terms]:
-    """Headline and calibration of every horizon; kept until another forecast is scored."""
+    """Headline and calibration of every horizon; kept until another forecast of the frequency is scored."""
     is_stopped = bool(why_not_the_headline(turn.model))
-    today = turn.now.date()
-    name = f"terms:{turn.model.pk}:{turn.is_shadow}:{is_stopped}:{today}"
+    name = f"terms:{turn.model.pk}:{turn.is_shadow}:{is_stopped}:{turn.now.date()}"
 
     def make() -> dict[int, Terms]:
         if turn.is_shadow:
-            settled, evidence = Prediction.objects.evidence_of(turn.model), evidence_of_model(turn.model.pk)
+            settled, evidence = Prediction.objects.evidence_of(turn.model), evidence_of_model(turn.model)
         else:
-            settled, evidence = Prediction.objects.evidence(), evidence_by_horizon()
-        return {h: _terms_of(h, evidence[h], turn.model, today, settled, is_stopped) for h in horizons}
+            settled, evidence = Prediction.objects.evidence(), evidence_by_horizon(turn.frequency)
+        return {h: _terms_of(h, evidence[h], turn, settled, is_stopped) for h in horizons}
 
-    return cached(name, make)
+    return cached(name, make, turn.frequency)
 
 
-def _terms_of(
-    horizon_days: int,
-    live: Evidence,
-    model: TrainedModel,
-    today: date,
-    settled: QuerySet[Prediction],
-    is_stopped: bool,
-) -> Terms:
-    headline = headline_for(horizon_days, live, model, is_stopped=is_stopped)
-    bands = _settled_bands(horizon_days, headline, today, settled)
-    eighty, ninety_five = multipliers(bands, horizon=horizon_days, today=today) if bands else (1.0, 1.0)
+def _terms_of(horizon: int, live: Evidence, turn: Round, settled: PredictionQuerySet, is_stopped: bool) -> Terms:
+    headline = headline_for(horizon, live, turn.model, is_stopped=is_stopped)
+    eighty, ninety_five = _multipliers(horizon, headline, turn, settled)
     return Terms(headline, eighty, ninety_five, live.label)
 
 
-def _settled_bands(horizon_days: int, headline: str, today: date, settled: QuerySet[Prediction]) -> SettledBands | None:
-    if horizon_days > MAX_HORIZON_DAYS:
-        return None
+def _multipliers(horizon: int, headline: str, turn: Round, settled: PredictionQuerySet) -> tuple[float, float]:
+    """How far both bands are stretched, by what had settled before today."""
+    frequency, today = turn.frequency, turn.now.date()
+    days = whole_days(horizon, frequency.steps)
+    if days > MAX_HORIZON_DAYS:
+        return 1.0, 1.0
+
+    def make() -> tuple[float, float]:
+        bands = _settled_bands(horizon, headline, turn, settled)
+        return multipliers(bands, horizon=days, today=today) if bands else (1.0, 1.0)
+
+    # Nothing that settles today counts before tomorrow, and of hours it is much to read: once a day will do.
+    owner = turn.model.pk if turn.is_shadow else "published"
+    name = f"multipliers:{owner}:{headline}:{horizon}"
+    return make() if frequency is Frequency.DAY else kept_today(name, make, frequency, today)
+
+
+def _settled_bands(horizon: int, headline: str, turn: Round, settled: PredictionQuerySet) -> SettledBands | None:
     column = "model_quantiles" if headline == Prediction.Headline.MODEL else "fhs_quantiles"
-    rows = list(
-        settled.filter(
-            horizon_days=horizon_days, target_at__gte=midnight(today) - timedelta(days=CALIBRATION_DAYS)
-        ).values_list("cutoff_at", "base_price", column, "actual_price")
-    )
+    since = instant(turn.now.date()) - timedelta(days=CALIBRATION_DAYS[turn.frequency])
+    found = settled.at_horizon(turn.frequency, horizon).filter(cutoff_at__gte=since)
+    rows = list(found.values_list("cutoff_at", "base_price", column, "actual_price"))
     if not rows:
         return None
     base = np.array([row[1] for row in rows])
@@ -212,16 +246,19 @@ def _settled_bands(horizon_days: int, headline: str, today: date, settled: Query
     return SettledBands(dates[has_width], quantiles[has_width], actual[has_width])
 
 
-def note_refusals(refused: dict[str, str], coins: dict[str, Cryptocurrency], now: datetime) -> None:
+def note_refusals(refused: dict[str, str], turn: Round) -> None:
     """Keeps why each coin was left out, and forgets what no longer holds."""
     with transaction.atomic():
-        ForecastRefusal.objects.filter(coin__in=coins.values()).exclude(coin__coingecko_id__in=refused).delete()
+        known = ForecastRefusal.objects.filter(frequency=turn.frequency, coin__in=turn.coins.values())
+        known.exclude(coin__coingecko_id__in=refused).delete()
         ForecastRefusal.objects.bulk_create(
             [
-                ForecastRefusal(coin=coins[coin], reason=reason[:200], checked_at=now)
+                ForecastRefusal(
+                    coin=turn.coins[coin], frequency=turn.frequency, reason=reason[:200], checked_at=turn.now
+                )
                 for coin, reason in refused.items()
             ],
             update_conflicts=True,
-            unique_fields=["coin"],
+            unique_fields=["coin", "frequency"],
             update_fields=["reason", "checked_at"],
         )

@@ -9,14 +9,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from markets.models import Cryptocurrency
+from predictions.frequency import Frequency
 from predictions.querysets import ModelAlarmQuerySet, PredictionQuerySet, TrainedModelQuerySet
-
-
-class Frequency(models.TextChoices):
-    """Of the prices that a forecast is made from, and so the unit of its horizons."""
-
-    DAY = "1d", "Daily"
-    HOUR = "1h", "Hourly"
 
 
 class TrainedModel(models.Model):
@@ -126,7 +120,9 @@ class ModelAlarm(models.Model):
 
     model = models.ForeignKey(TrainedModel, on_delete=models.CASCADE, related_name="alarms")
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    horizon_days = models.PositiveSmallIntegerField(default=0, help_text="0: of no horizon in particular.")
+    horizon = models.PositiveSmallIntegerField(
+        default=0, help_text="In days or hours, as the model forecasts from; 0: of no horizon in particular."
+    )
     message = models.CharField(max_length=300)
     stops_headline = models.BooleanField(default=False, help_text="The baseline is the headline while this is open.")
     raised_at = models.DateTimeField(default=timezone.now)
@@ -138,7 +134,7 @@ class ModelAlarm(models.Model):
         ordering = ("-raised_at", "-id")
         constraints = (
             models.UniqueConstraint(
-                fields=["model", "kind", "horizon_days"], condition=Q(resolved_at__isnull=True), name="alarm_open_once"
+                fields=["model", "kind", "horizon"], condition=Q(resolved_at__isnull=True), name="alarm_open_once"
             ),
         )
 
@@ -177,14 +173,18 @@ class BacktestRun(models.Model):
 
 
 class ForecastRefusal(models.Model):
-    """Why the last issue left a coin out."""
+    """Why the last issue of a frequency left a coin out."""
 
-    coin = models.OneToOneField(Cryptocurrency, on_delete=models.CASCADE, related_name="forecast_refusal")
+    coin = models.ForeignKey(Cryptocurrency, on_delete=models.CASCADE, related_name="forecast_refusals")
+    frequency = models.CharField(
+        max_length=2, choices=Frequency.choices, default=Frequency.DAY, db_default=Frequency.DAY
+    )
     reason = models.CharField(max_length=200)
     checked_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ("coin",)
+        ordering = ("coin", "frequency")
+        constraints = (models.UniqueConstraint(fields=["coin", "frequency"], name="refusal_once"),)
 
     def __str__(self) -> str:
         return f"{self.coin_id}: {self.reason}"
@@ -269,12 +269,12 @@ class Prediction(models.Model):
     class Meta:
         ordering = ("-sequence",)
         indexes = (
-            models.Index(fields=["coin", "-cutoff_at", "horizon_days"], name="prediction_coin_cutoff"),
+            models.Index(fields=["coin", "frequency", "-cutoff_at", "horizon_hours"], name="prediction_coin_issue"),
             models.Index(fields=["state", "target_at"], name="prediction_due"),
-            models.Index(fields=["horizon_days", "cutoff_at"], name="prediction_horizon"),
+            models.Index(fields=["frequency", "horizon_hours", "cutoff_at"], name="prediction_at_horizon"),
             models.Index(fields=["coin", "-sequence"], name="prediction_coin_ledger"),
             models.Index(fields=["model", "-sequence"], name="prediction_model_ledger"),
-            models.Index(fields=["state", "scored_at"], name="prediction_settled"),
+            models.Index(fields=["frequency", "state", "scored_at"], name="prediction_scored"),
         )
         constraints = (
             models.UniqueConstraint(fields=["coin", "model", "cutoff_at", "horizon_hours"], name="forecast_once"),
@@ -307,9 +307,14 @@ class Prediction(models.Model):
         return f"#{self.sequence} {self.coin_id} +{self.horizon_name}"
 
     @property
+    def horizon(self) -> int:
+        """In days, or in hours for one from hourly prices."""
+        return self.horizon_days if self.frequency == Frequency.DAY else self.horizon_hours
+
+    @property
     def horizon_name(self) -> str:
         """7d, or 6h for one from hourly prices."""
-        return f"{self.horizon_days}d" if self.frequency == Frequency.DAY else f"{self.horizon_hours}h"
+        return f"{self.horizon}{Frequency(self.frequency).unit}"
 
     def set_horizon(self) -> None:
         """A daily forecast's horizon in hours follows from its days."""

@@ -13,12 +13,12 @@ from predictions.alarms import raise_alarm, resolve_alarms, why_not_the_headline
 from predictions.champion import check_champions_files
 from predictions.drift import RECENT_DAYS, psi_by_feature, reference_of
 from predictions.forecasting.backtest import FHS, LSTM
-from predictions.forecasting.labels import Evidence, Label, is_coverage_off
-from predictions.forecasting.quantiles import HORIZONS
+from predictions.forecasting.labels import Evidence, Label, is_coverage_off, whole_days
 from predictions.forecasting.series import Panel
-from predictions.history import TRAINING_DAYS, NoHistory, read_panel
+from predictions.frequency import Frequency
+from predictions.history import NoHistory, newest_panel, training_panel
 from predictions.models import ModelAlarm, Prediction, TrainedModel
-from predictions.record import FHS_NAME, cached, evidence_by_horizon, evidence_of_model
+from predictions.record import FHS_NAME, cached, date_means, evidence_by_horizon, evidence_of_model
 from predictions.words import count, skill_text
 
 # Ninety ordinary days against the one to three years before them have a mean index of 0.2 (median), 0.9 (95 %) and
@@ -36,9 +36,9 @@ Found = dict[tuple[str, int], tuple[str, bool]]
 
 @dataclass(frozen=True)
 class HorizonWatch:
-    """One horizon of the champion: its live evidence beside what its validation had said."""
+    """One horizon of the champion, in days or hours: its live evidence beside what its validation had said."""
 
-    horizon_days: int
+    horizon: int
     live: Evidence
     validation: dict[str, Any] | None
     is_coverage_80_off: bool
@@ -49,6 +49,7 @@ class HorizonWatch:
 class Monitoring:
     """All that is watched about the champion and its challengers."""
 
+    frequency: Frequency
     model: TrainedModel
     age_days: int | None
     max_age_days: int
@@ -63,19 +64,21 @@ class Monitoring:
         return mean_psi(self.psi)
 
 
-def watch_champion(*, now: datetime | None = None, panel: Panel | None = None) -> list[ModelAlarm]:
-    """Raises what is wrong with the champion as alarms, ends those that no longer hold; returns the open ones.
+def watch_champion(
+    *, frequency: Frequency = Frequency.DAY, now: datetime | None = None, panel: Panel | None = None
+) -> list[ModelAlarm]:
+    """Raises what is wrong with a champion as alarms, ends those that no longer hold; returns the open ones.
 
     An alarm about age or a strong drift stops it from being the headline until it ends.
     """
     now = now or timezone.now()
-    model = TrainedModel.objects.serving()
+    model = TrainedModel.objects.serving(frequency)
     if model is None:
         return []
     check_champions_files(model)
-    found = _age_alarms(model, now.date()) | _drift_alarms(drift_of(model, now.date(), panel)) | _record_alarms()
+    found = _age_alarms(model, now.date()) | _drift_alarms(drift_of(model, now, panel)) | _record_alarms(frequency)
     for (kind, horizon), (message, stops) in found.items():
-        raise_alarm(model, kind, message, horizon_days=horizon, stops_headline=stops)
+        raise_alarm(model, kind, message, horizon=horizon, stops_headline=stops)
     resolve_alarms(model, keep=set(found), kinds=WATCHED_KINDS)
     return list(ModelAlarm.objects.unresolved().filter(model=model))
 
@@ -101,14 +104,18 @@ def _age_alarms(model: TrainedModel, today: date) -> Found:
     return {(ModelAlarm.Kind.EXPIRED, 0): (message, True)}
 
 
-def drift_of(model: TrainedModel, today: date, panel: Panel | None = None) -> dict[str, float]:
-    """The index of each watched input over the last 90 days against training; empty while it cannot be told."""
-    key = f"drift:{model.pk}:{today}"
+def drift_of(model: TrainedModel, now: datetime, panel: Panel | None = None) -> dict[str, float]:
+    """The index of each watched input over the last 90 days against training; empty while it cannot be told.
+
+    Of hours it is worked out once a day: ninety days look the same an hour later.
+    """
+    frequency = Frequency(model.frequency)
+    key = f"drift:{model.pk}:{now.date()}"
     found: dict[str, float] | None = cache.get(key)
-    if found is not None and panel is None:
+    if found is not None and (panel is None or frequency is Frequency.HOUR):
         return found
     try:
-        recent = read_panel(cutoff_on=today) if panel is None else panel
+        recent = newest_panel(frequency=frequency, now=now) if panel is None else panel
     except NoHistory:
         return {}
     found = psi_by_feature(_reference(model), recent)
@@ -120,7 +127,8 @@ def _reference(model: TrainedModel) -> dict[str, Any]:
     """The model's own; one that came without it gets that of its training days, as far as they are stored here."""
     if not model.reference and model.cutoff_on is not None:
         try:
-            model.reference = reference_of(read_panel(cutoff_on=model.cutoff_on, days=TRAINING_DAYS))
+            panel = training_panel(frequency=Frequency(model.frequency), cutoff_on=model.cutoff_on)
+            model.reference = reference_of(panel)
         except NoHistory:
             return {}
         model.save(update_fields=["reference"])
@@ -144,62 +152,65 @@ def _drift_alarms(psi: dict[str, float]) -> Found:
     return {(ModelAlarm.Kind.DRIFT, 0): (message, mean >= STOP_PSI)}
 
 
-def _record_alarms() -> Found:
+def _record_alarms(frequency: Frequency) -> Found:
     found: Found = {}
-    for h, live in evidence_by_horizon().items():
+    for h, live in evidence_by_horizon(frequency).items():
         if live.label == Label.WORSE_THAN_BASELINE and live.skill is not None:
             message = (
-                f"At {count(h, 'day')} its live forecasts do worse than {FHS_NAME}: skill {skill_text(live)} over "
-                f"{count(live.n_dates, 'date')}."
+                f"At {count(h, frequency.noun)} its live forecasts do worse than {FHS_NAME}: "
+                f"skill {skill_text(live)} over {count(live.n_dates, 'date')}."
             )
             found[ModelAlarm.Kind.WORSE, h] = (message, False)
-    for h, is_off in coverage_by_horizon().items():
+    for h, is_off in coverage_by_horizon(frequency).items():
         if any(is_off):
             bands = " and ".join(band for band, off in zip(("80%", "95%"), is_off, strict=True) if off)
             found[ModelAlarm.Kind.COVERAGE, h] = (
-                f"At {count(h, 'day')} the published {bands} band holds the wrong share of outcomes.",
+                f"At {count(h, frequency.noun)} the published {bands} band holds the wrong share of outcomes.",
                 False,
             )
     return found
 
 
-def coverage_by_horizon() -> dict[int, tuple[bool, bool]]:
+def coverage_by_horizon(frequency: Frequency = Frequency.DAY) -> dict[int, tuple[bool, bool]]:
     """Whether the published 80 % and 95 % bands hold the wrong share of outcomes, by horizon."""
-    return cached("coverage-off", lambda: {h: _coverage_off(h) for h in HORIZONS})
+    return cached("coverage-off", lambda: _coverage_off(frequency), frequency)
 
 
-def _coverage_off(horizon_days: int) -> tuple[bool, bool]:
-    settled = Prediction.objects.evidence().filter(horizon_days=horizon_days)
-    rows = list(settled.values_list("cutoff_at", "is_hit_80", "is_hit_95"))
-    if not rows:
-        return False, False
-    dates = np.array([row[0].date() for row in rows], dtype="datetime64[D]")
-    eighty, ninety_five = (
-        is_coverage_off(dates, np.array([row[i] for row in rows], dtype=bool), nominal=nominal, horizon=horizon_days)
-        for i, nominal in ((1, 0.8), (2, 0.95))
-    )
-    return eighty, ninety_five
+def _coverage_off(frequency: Frequency) -> dict[int, tuple[bool, bool]]:
+    found = {}
+    for h, rows in date_means(Prediction.objects.evidence(), frequency, frequency.horizons).items():
+        dates = np.array([row[0] for row in rows], dtype="datetime64[D]")
+        days = whole_days(h, frequency.steps)
+        eighty, ninety_five = (
+            bool(rows) and is_coverage_off(dates, np.array([row[i] for row in rows]), nominal=nominal, horizon=days)
+            for i, nominal in ((4, 0.8), (5, 0.95))
+        )
+        found[h] = eighty, ninety_five
+    return found
 
 
-def monitor(*, now: datetime | None = None) -> Monitoring | None:
-    """What is known of the champion now, without changing anything about it; None while there is none."""
+def monitor(*, frequency: Frequency = Frequency.DAY, now: datetime | None = None) -> Monitoring | None:
+    """What is known of a champion now, without changing anything about it; None while there is none."""
     now = now or timezone.now()
-    model = TrainedModel.objects.serving()
+    model = TrainedModel.objects.serving(frequency)
     if model is None:
         return None
-    off = coverage_by_horizon()
+    off = coverage_by_horizon(frequency)
     said = {row["horizon"]: row for row in validation_rows(model) if row["model"] == LSTM}
+    alarms = ModelAlarm.objects.filter(model__frequency=frequency).select_related("model")
     return Monitoring(
+        frequency=frequency,
         model=model,
         age_days=age_days(model, now.date()),
         max_age_days=max_age_days(model),
         stopped_because=why_not_the_headline(model),
-        psi=drift_of(model, now.date()),
+        psi=drift_of(model, now),
         horizons=[
-            HorizonWatch(h, live, _validation_of(said.get(h)), *off[h]) for h, live in evidence_by_horizon().items()
+            HorizonWatch(h, live, _validation_of(said.get(h)), *off[h])
+            for h, live in evidence_by_horizon(frequency).items()
         ],
-        alarms=list(ModelAlarm.objects.select_related("model")[:ALARMS_SHOWN]),
-        shadows=[(one, list(evidence_of_model(one.pk).items())) for one in TrainedModel.objects.shadows()],
+        alarms=list(alarms[:ALARMS_SHOWN]),
+        shadows=[(one, list(evidence_of_model(one).items())) for one in TrainedModel.objects.shadows(frequency)],
     )
 
 

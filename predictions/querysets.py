@@ -5,20 +5,22 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import models
 
+from predictions.frequency import Frequency
+
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency
     from predictions.models import ModelAlarm, Prediction, TrainedModel  # noqa: F401  (named in the bases below)
 
 
 class TrainedModelQuerySet(models.QuerySet["TrainedModel"]):
-    def serving(self, frequency: str = "1d") -> "TrainedModel | None":
+    def serving(self, frequency: str = Frequency.DAY) -> "TrainedModel | None":
         """The one model of a frequency whose forecasts are published, if there is one."""
         return self.filter(state="serving", frequency=frequency).first()
 
     def usable(self) -> Self:
         return self.filter(state__in=["candidate", "shadow", "serving", "retired"])
 
-    def shadows(self, frequency: str = "1d") -> Self:
+    def shadows(self, frequency: str = Frequency.DAY) -> Self:
         """Challengers that run beside the champion of a frequency, the longest running first."""
         return self.filter(state="shadow", frequency=frequency).order_by("promoted_at", "pk")
 
@@ -58,8 +60,13 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """Scored forecasts that were written in time, those of challengers among them."""
         return self.scored().filter(counts_as_evidence=True)
 
-    def daily(self) -> Self:
-        return self.filter(frequency="1d")
+    def of(self, frequency: str) -> Self:
+        """Forecasts from the prices of one frequency."""
+        return self.filter(frequency=frequency)
+
+    def at_horizon(self, frequency: str, horizon: int) -> Self:
+        """Forecasts of one frequency at one horizon in its own unit."""
+        return self.of(frequency).filter(horizon_hours=horizon * Frequency(frequency).hours)
 
     def with_model(self) -> Self:
         """With the model that made each, but without its long figures."""
@@ -69,11 +76,11 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         """One model's scored forecasts that were written in time, those of its time in shadow among them."""
         return self.in_time().filter(model=model)
 
-    def latest_fan(self, coin: "Cryptocurrency") -> Self:
+    def latest_fan(self, coin: "Cryptocurrency", frequency: str = Frequency.DAY) -> Self:
         """The horizons of the coin's newest issue, by the newest model at that cutoff, shortest first."""
         newest = (
             self.published()
-            .daily()
+            .of(frequency)
             .filter(coin=coin)
             .order_by("-cutoff_at", "-sequence")
             .values("cutoff_at", "model_id")
@@ -81,4 +88,4 @@ class PredictionQuerySet(models.QuerySet["Prediction"]):
         )
         if newest is None:
             return self.none()
-        return self.filter(coin=coin, **newest).order_by("horizon_days")
+        return self.of(frequency).filter(coin=coin, **newest).order_by("horizon_hours")

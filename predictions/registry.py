@@ -1,6 +1,6 @@
-"""The registry of trained models: candidate → shadow → champion → retired; one of them is the champion."""
+"""The registry of trained models: candidate → shadow → champion → retired; one champion of each frequency."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from predictions.artefacts import open_checked
 from predictions.forecasting.artifact import ArtifactError
-from predictions.models import Frequency, ModelEvent, TrainedModel
+from predictions.frequency import Frequency
+from predictions.models import ModelEvent, TrainedModel
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -33,22 +34,24 @@ class OvertakenPromotion(PromotionRefused):
     """Another model became the champion while this one was being checked."""
 
 
-def install_starter_model() -> TrainedModel | None:
-    """Registers the model that ships with the product and lets it serve, if none serves. Idempotent.
+def install_starter_model(frequency: Frequency = Frequency.DAY) -> TrainedModel | None:
+    """Registers the model of a frequency that ships with the product and lets it serve, if none serves. Idempotent.
 
     Raises ArtifactError when its files are damaged.
     """
-    if TrainedModel.objects.serving() is not None:
+    if TrainedModel.objects.serving(frequency) is not None:
         return None
-    folder = settings.STARTER_MODEL_DIR
+    folder = settings.STARTER_MODEL_DIR if frequency is Frequency.DAY else settings.HOURLY_STARTER_MODEL_DIR
     forecaster = open_checked(folder)
     manifest = forecaster.manifest
-    version = f"starter-{manifest['cutoff']}-{forecaster.sha256[:8]}"
+    name = "starter" if frequency is Frequency.DAY else f"starter-{frequency.word}"
+    version = f"{name}-{day_of(manifest['cutoff'])}-{forecaster.sha256[:8]}"
     model, is_new = TrainedModel.objects.get_or_create(
         version=version,
         defaults={
             "state": State.CANDIDATE,
             "origin": TrainedModel.Origin.STARTER,
+            "frequency": frequency,
             "trained_at": timezone.now(),
             "folder": str(folder),
             "manifest_sha256": forecaster.sha256,
@@ -66,14 +69,19 @@ def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:
     metrics = manifest["metrics"]
     first = metrics.get("first_date")
     return {
-        "window_start_on": date.fromisoformat(first) if first else None,
-        "cutoff_on": date.fromisoformat(manifest["cutoff"]),
+        "window_start_on": day_of(first) if first else None,
+        "cutoff_on": day_of(manifest["cutoff"]),
         "seed": manifest.get("seed"),
         "dataset_sha256": manifest["dataset_sha256"],
         "artefacts": manifest["files"],
         "coins": metrics["coins"],
         "rows": manifest["training_rows"],
     }
+
+
+def day_of(moment: str) -> date:
+    """The date of a manifest's moment, which is a date or, of hourly prices, a full hour."""
+    return datetime.fromisoformat(moment).date()
 
 
 def note(model: TrainedModel, kind: str, reason: str, by: "User | None" = None) -> None:

@@ -16,6 +16,7 @@ from predictions import monitoring, record
 from predictions.forecasting.artifact import ArtifactError
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM
 from predictions.forms import StepForm
+from predictions.frequency import Frequency
 from predictions.models import ModelAlarm, TrainedModel
 from predictions.registry import PromotionRefused, former_champions
 
@@ -53,9 +54,10 @@ def model(request: HttpRequest, version: str) -> HttpResponse:
         return render(request, "404.html", {"problem": problem}, status=404)
     rows = {(row["model"], row["horizon"]): row for row in monitoring.validation_rows(found)}
     horizons = sorted({horizon for _, horizon in rows})
-    live = record.evidence_of_model(found.pk)
+    live = record.evidence_of_model(found)
     context = {
         "model": found,
+        "frequency": Frequency(found.frequency),
         "validation": [(rows.get((LSTM, h)), rows.get((LINEAR_HEAD, h))) for h in horizons if (LSTM, h) in rows],
         "live": [(h, one) for h, one in live.items() if one.n_dates],
         "events": found.events.all(),
@@ -79,14 +81,18 @@ def steps_of(model: TrainedModel) -> list[str]:
 @staff_member_required(login_url="sign-in")
 @require_safe
 def registry_page(request: HttpRequest) -> HttpResponse:
-    """For staff: every model with the steps it may take, what is watched, and the alarms."""
+    """For staff: every model with the steps it may take, and what is watched and the alarms of one frequency."""
+    asked = request.GET.get("frequency")
+    frequency = Frequency.HOUR if asked == Frequency.HOUR.word else Frequency.DAY
     rows = [
         (one, [(step, StepForm.STEPS[step][0]) for step in steps_of(one)])
         for one in TrainedModel.objects.defer("reference")[:MODELS_SHOWN]
     ]
-    watched = monitoring.monitor()
+    watched = monitoring.monitor(frequency=frequency)
     context = {
         "section": "models",
+        "frequency": frequency,
+        "frequencies": list(Frequency),
         "rows": rows,
         "watched": watched,
         "psi": sorted(watched.psi.items(), key=lambda item: -item[1]) if watched else [],
@@ -121,7 +127,7 @@ def registry_step(request: HttpRequest, version: str) -> HttpResponse:
         "step": StepForm.STEPS[step][0],
         "step_name": step,
         "is_asked": is_asked,
-        "champion": TrainedModel.objects.serving(),
+        "champion": TrainedModel.objects.serving(found.frequency),
     }
     return render(request, "ops/model_step.html", context, status=400 if form.is_bound and not is_asked else 200)
 
@@ -136,5 +142,5 @@ def _take(request: HttpRequest, model: TrainedModel, form: StepForm) -> None:
     except (PromotionRefused, ArtifactError) as error:
         messages.error(request, f"{model}: nothing was changed. {error}")
         return
-    champion = TrainedModel.objects.serving()
+    champion = TrainedModel.objects.serving(model.frequency)
     messages.success(request, f"{label}: {model}. The champion is {champion}.")

@@ -6,6 +6,7 @@ from celery import Task, shared_task
 from celery.utils.log import get_task_logger
 
 from predictions import issuing, registry, scoring
+from predictions.frequency import Frequency
 from predictions.history import NoHistory
 from predictions.models import BacktestRun
 from predictions.registry import NoModel
@@ -22,12 +23,23 @@ def prepare_model() -> None:
 @shared_task(name="predictions.issue_forecasts", expires=3500)
 def issue_forecasts() -> None:
     """Freezes the forecasts that are still missing for the newest closed day."""
+    _issue(Frequency.DAY)
+
+
+@shared_task(name="predictions.issue_hourly_forecasts", expires=3300)
+def issue_hourly_forecasts() -> None:
+    """Freezes the forecasts that are still missing for the newest closed hour."""
+    registry.install_starter_model(Frequency.HOUR)  # a site that is older than hourly forecasts has none yet
+    _issue(Frequency.HOUR)
+
+
+def _issue(frequency: Frequency) -> None:
     try:
-        issue = issuing.issue_forecasts()
+        issue = issuing.issue_forecasts(frequency=frequency)
     except (NoModel, NoHistory) as error:
-        logger.warning("no forecasts were issued: %s", error)
+        logger.warning("no %s forecasts were issued: %s", frequency.word, error)
         return
-    logger.info("%s forecasts of %s coins at %s", issue.forecasts, issue.coins, issue.cutoff_on)
+    logger.info("%s forecasts of %s coins at %s", issue.forecasts, issue.coins, issue.cutoff_at)
 
 
 @shared_task(name="predictions.score_due_forecasts", expires=3500)
@@ -38,14 +50,17 @@ def score_due_forecasts() -> None:
 
 
 @shared_task(name="predictions.train_model", bind=True)
-def train_model(self: "Task[Any, Any]", seed: int | None = None) -> None:
-    """Trains and validates a candidate; runs in the trainer, the only process that imports TensorFlow."""
+def train_model(self: "Task[Any, Any]", seed: int | None = None, frequency: str = Frequency.DAY.word) -> None:
+    """Trains and validates a candidate, daily or hourly; runs in the trainer, which alone imports TensorFlow."""
     from predictions import training
     from predictions.forecasting.training import NotEnoughData
 
     try:
         model = training.train_model(
-            seed=training.DEFAULT_SEED if seed is None else seed, task_id=self.request.id or "", tell=logger.info
+            frequency=Frequency.named(frequency),
+            seed=training.DEFAULT_SEED if seed is None else seed,
+            task_id=self.request.id or "",
+            tell=logger.info,
         )
     except (NoHistory, NotEnoughData) as error:
         logger.warning("no model was trained: %s", error)

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,28 @@ from predictions.drift import reference_of
 from predictions.forecasting import artifact
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, run_backtest, summary_json
 from predictions.forecasting.labels import Label
-from predictions.forecasting.recipe import DAILY
 from predictions.forecasting.series import Panel
-from predictions.forecasting.training import NotEnoughData, Trained, save, train
-from predictions.history import TRAINING_DAYS, NoHistory, read_panel
+from predictions.forecasting.training import MIN_TRAINING_DATES, NotEnoughData, Trained, save, train
+from predictions.frequency import Frequency
+from predictions.history import NoHistory, training_panel
 from predictions.models import BacktestRun, ModelEvent, TrainedModel
 
 HOLDOUT_DAYS = 120  # 90 dates whose 30-day target has settled
+# Of hours, every seventh is forecast: each hour of day comes round, and neighbours say nearly the same.
+STEP_DAYS = {Frequency.DAY: 1.0, Frequency.HOUR: 7 / 24}
 VALIDATED = (LSTM, FHS, EWMA_N, LINEAR_HEAD)
 DEFAULT_SEED = 7
 
 
 def train_model(
-    *, cutoff_on: date | None = None, seed: int = DEFAULT_SEED, task_id: str = "", tell: Tell | None = None
+    *,
+    frequency: Frequency = Frequency.DAY,
+    cutoff_on: date | None = None,
+    seed: int = DEFAULT_SEED,
+    task_id: str = "",
+    tell: Tell | None = None,
 ) -> TrainedModel:
-    """Trains on this site's own history and validates on a held-out block of it.
+    """Trains on this site's own history, daily or hourly, and validates on a held-out block of it.
 
     Training starts from the champion's weights. A candidate that is not worse than FHS at any horizon becomes the
     champion at once where only the starter serves, and runs in shadow otherwise: then a person decides. A job
@@ -37,8 +44,8 @@ def train_model(
     a line for each epoch. Imports TensorFlow: run it in a worker. Raises NoHistory, NotEnoughData; the registry then
     says why.
     """
-    model = _left_behind(task_id) or _begin(cutoff_on, seed, task_id)
-    curve = LossCurve(model, epochs=DAILY.epochs, tell=tell)
+    model = _left_behind(task_id) or _begin(frequency, cutoff_on, seed, task_id)
+    curve = LossCurve(model, epochs=frequency.recipe.epochs, tell=tell)
     try:
         _fit(model, curve)
     except BaseException as error:
@@ -57,13 +64,16 @@ def _left_behind(task_id: str) -> TrainedModel | None:
     return TrainedModel.objects.filter(state=TrainedModel.State.TRAINING, metrics__task_id=task_id).first()
 
 
-def _begin(cutoff_on: date | None, seed: int, task_id: str) -> TrainedModel:
+def _begin(frequency: Frequency, cutoff_on: date | None, seed: int, task_id: str) -> TrainedModel:
     now = timezone.now()
     cutoff_on = cutoff_on or now.date()
+    if frequency is Frequency.HOUR:
+        _need_hours(cutoff_on)
     return TrainedModel.objects.create(
-        version=f"lstm-daily-{cutoff_on:%Y%m%d}-{now:%H%M%S%f}"[:60],
+        version=f"lstm-{frequency.word}-{cutoff_on:%Y%m%d}-{now:%H%M%S%f}"[:60],
         state=TrainedModel.State.TRAINING,
         origin=TrainedModel.Origin.OWN,
+        frequency=frequency,
         cutoff_on=cutoff_on,
         code_revision=code_revision(),
         seed=seed,
@@ -71,9 +81,18 @@ def _begin(cutoff_on: date | None, seed: int, task_id: str) -> TrainedModel:
     )
 
 
+def _need_hours(cutoff_on: date) -> None:
+    """Hourly history begins with 90 days and grows from there: until it is enough, no training is even begun."""
+    needed = HOLDOUT_DAYS + MIN_TRAINING_DATES + Frequency.HOUR.steps.min_steps // 24
+    panel = training_panel(frequency=Frequency.HOUR, cutoff_on=cutoff_on)
+    days = len(panel.dates) // 24
+    if days < needed:
+        raise NotEnoughData(f"too little hourly history to train on: {days} of {needed} days")
+
+
 def place(model: TrainedModel) -> TrainedModel:
     """What becomes of a fresh candidate, by its validation alone."""
-    champion = TrainedModel.objects.serving()
+    champion = TrainedModel.objects.serving(model.frequency)
     is_good = is_no_worse(model.metrics)
     if champion is None or (champion.origin == TrainedModel.Origin.STARTER and is_good):
         why = "Validated on held-out days of this site's own history: not worse than FHS."
@@ -87,11 +106,12 @@ def place(model: TrainedModel) -> TrainedModel:
 
 def _fit(model: TrainedModel, curve: LossCurve) -> None:
     assert model.cutoff_on is not None
-    seed = DEFAULT_SEED if model.seed is None else model.seed
-    panel = read_panel(cutoff_on=model.cutoff_on, days=TRAINING_DAYS)
-    initial = _weights_to_start_from()
+    frequency, seed = Frequency(model.frequency), DEFAULT_SEED if model.seed is None else model.seed
+    panel = training_panel(frequency=frequency, cutoff_on=model.cutoff_on)
+    initial = _weights_to_start_from(frequency)
     validation = validate(panel, seed=seed, initial=initial, curve=curve)
-    trained = train(panel, cutoff=panel.last_date, seed=seed, initial=initial, **curve.options("final"))
+    options = curve.options("final")
+    trained = train(panel, cutoff=panel.last_date, recipe=frequency.recipe, seed=seed, initial=initial, **options)
     folder = settings.MODELS_DIR / model.version
     shutil.rmtree(folder, ignore_errors=True)  # from a run of this very model that was killed right at its end
     model.metrics |= {"validation": validation, "training": trained.metrics}
@@ -107,19 +127,19 @@ def _fit(model: TrainedModel, curve: LossCurve) -> None:
     registry.note(model, ModelEvent.Kind.REGISTERED, "Trained on this site's history.")
 
 
-def _weights_to_start_from() -> Path | None:
+def _weights_to_start_from(frequency: Frequency) -> Path | None:
     """The champion's, if there is one whose files are good and that was built by the recipe of today.
 
     A damaged one, or one of an older recipe, must not stop its own replacement.
     """
-    champion = TrainedModel.objects.serving()
+    champion = TrainedModel.objects.serving(frequency)
     if champion is None:
         return None
     try:
         found = artifact.read_artifact(Path(champion.folder), expected_sha256=champion.manifest_sha256)
     except artifact.ArtifactError:
         return None
-    return Path(champion.folder) if found.recipe == DAILY else None
+    return Path(champion.folder) if found.recipe == frequency.recipe else None
 
 
 def validate(panel: Panel, *, seed: int, initial: Path | None = None, curve: LossCurve | None = None) -> dict[str, Any]:
@@ -128,7 +148,7 @@ def validate(panel: Panel, *, seed: int, initial: Path | None = None, curve: Los
     The weights to start from must not have seen the held-out days, so `initial` is used only if its own
     training ended before them.
     """
-    end = panel.last_date
+    end = _date_of(panel)
     return _walk(panel, end - timedelta(days=HOLDOUT_DAYS), end, seed=seed, initial=initial, curve=curve)
 
 
@@ -142,8 +162,11 @@ def _walk(
     progress: Any = None,
     curve: LossCurve | None = None,
 ) -> dict[str, Any]:
-    if initial is not None and date.fromisoformat(artifact.read_artifact(initial).manifest["cutoff"]) > start:
-        initial = None
+    frequency = Frequency.named(panel.frequency.name)
+    if initial is not None:
+        given = artifact.read_artifact(initial)
+        if registry.day_of(given.manifest["cutoff"]) > start or given.recipe != frequency.recipe:
+            initial = None
 
     def fit(past: Panel, **options: Any) -> Trained:
         # The linear head has no LSTM whose weights it could start from.
@@ -161,8 +184,15 @@ def _walk(
         seed=seed,
         fit=fit,
         progress=progress,
+        step_days=STEP_DAYS[frequency],
     )
     return summary_json(result)
+
+
+def _date_of(panel: Panel) -> date:
+    """The newest date of a panel of days or hours."""
+    last = panel.last_date
+    return last.date() if isinstance(last, datetime) else last
 
 
 def backtest_model(run: BacktestRun) -> BacktestRun:
@@ -179,10 +209,10 @@ def backtest_model(run: BacktestRun) -> BacktestRun:
 
     advance(0, 0)
     try:
-        panel = read_panel(cutoff_on=run.end_on, days=TRAINING_DAYS)
+        panel = training_panel(frequency=Frequency(run.model.frequency), cutoff_on=run.end_on)
         seed = DEFAULT_SEED if run.model.seed is None else run.model.seed
         run.summary = _walk(
-            panel, run.start_on, panel.last_date, seed=seed, initial=Path(run.model.folder), progress=advance
+            panel, run.start_on, _date_of(panel), seed=seed, initial=Path(run.model.folder), progress=advance
         )
         run.state = BacktestRun.State.DONE
     except (NoHistory, NotEnoughData, ValueError, artifact.ArtifactError) as error:

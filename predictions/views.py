@@ -10,6 +10,7 @@ from predictions import charts, record, words
 from predictions.forecasting.labels import MIN_DATES
 from predictions.forecasting.quantiles import BAND_80, BAND_95, LEVELS
 from predictions.forms import RecordForm
+from predictions.frequency import Frequency
 from predictions.models import Prediction, TrainedModel
 
 
@@ -28,6 +29,7 @@ def forecast(request: HttpRequest, pk: int) -> HttpResponse:
     )
     siblings = list(issue.order_by("horizon_hours"))
     context = {
+        "frequency": Frequency(found.frequency),
         "prediction": found,
         "coin": found.coin,
         "band_80": [found.quantiles[i] for i in BAND_80],
@@ -52,13 +54,17 @@ def track_record(request: HttpRequest) -> HttpResponse:
     """How all forecasts did, or those that the address asks for, the misses as large as the hits."""
     form = RecordForm(request.GET)
     is_valid = form.is_valid()
-    found = record.track_record(**form.selection()) if is_valid else record.track_record()
+    frequency = form.of
+    found = record.track_record(**form.selection()) if is_valid else record.track_record(frequency=frequency)
     rows = [row for row in found.backtest.get("rows", []) if row["model"] == record.LSTM]
     chosen = {name: value for name, value in request.GET.items() if value and name in form.fields}
     context = {
         "form": form,
+        "frequency": frequency,
+        "frequencies": list(Frequency),
         "record": found,
-        "is_filtered": is_valid and bool(chosen),
+        "curve_days": record.CURVE_DAYS[frequency],
+        "is_filtered": is_valid and bool(chosen.keys() - {"frequency"}),
         "address": f"?{urlencode(chosen)}" if is_valid and chosen else "",
         "calibration_figure": charts.calibration_figure(found.calibration) if found.calibration else None,
         "skill_figure": charts.skill_figure(found.horizons),
@@ -66,7 +72,7 @@ def track_record(request: HttpRequest) -> HttpResponse:
         "backtest_rows": [(row, row["against"][record.FHS]) for row in rows],
         "min_dates": MIN_DATES,
         "scored_dates": MIN_DATES - found.countdown,
-        "model": TrainedModel.objects.serving(),
-        "open_count": Prediction.objects.published().open().count(),
+        "model": TrainedModel.objects.serving(frequency),
+        "open_count": Prediction.objects.published().of(frequency).open().count(),
     }
     return render(request, "predictions/track_record.html", context, status=200 if is_valid else 400)

@@ -10,6 +10,7 @@ from celery import Task
 from cryptopredict.celery import app
 from cryptopredict.operations.models import TaskRun
 from markets.coingecko.fields import Unsound, coin_id
+from predictions.forecasting.frequency import FREQUENCIES
 
 # A job is started by hand only if that does no harm, whenever and however often it is done.
 RUNNABLE = frozenset(
@@ -24,6 +25,7 @@ RUNNABLE = frozenset(
         "markets.sync_specific_cryptocurrency",
         "operations.tidy_task_runs",
         "predictions.issue_forecasts",
+        "predictions.issue_hourly_forecasts",
         "predictions.run_backtest",
         "predictions.score_due_forecasts",
         "predictions.train_model",
@@ -123,4 +125,13 @@ def _date_fault(value: str) -> str:
     return ""
 
 
-CHECKS: dict[str, Callable[[str], str]] = {"coingecko_id": _coin_fault, "start": _date_fault, "end": _date_fault}
+def _frequency_fault(value: str) -> str:
+    return "" if value in FREQUENCIES else f"One of {', '.join(FREQUENCIES)} is expected."
+
+
+CHECKS: dict[str, Callable[[str], str]] = {
+    "coingecko_id": _coin_fault,
+    "start": _date_fault,
+    "end": _date_fault,
+    "frequency": _frequency_fault,
+}

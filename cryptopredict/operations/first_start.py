@@ -17,6 +17,7 @@ FIRST_JOBS = (
     "markets.sync_historical_data",
     "predictions.prepare_model",
     "predictions.issue_forecasts",
+    "predictions.issue_hourly_forecasts",
     "predictions.train_model",
     "predictions.issue_forecasts",
 )

@@ -1,5 +1,6 @@
 """Brings the schedule that is written in code into the database, without undoing what the admin changed."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ def _add(entry: Entry) -> None:
         name=entry.name,
         task=entry.task,
         description=entry.description,
+        kwargs=json.dumps(entry.arguments),
         expire_seconds=int(entry.expires.total_seconds()),
     )
     if isinstance(entry.when, Clock):

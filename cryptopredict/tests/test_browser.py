@@ -133,7 +133,9 @@ def test_it_takes_a_person_from_signing_up_to_the_value_of_a_purchase(page: "Pag
     [
         "/",
         "/coins/bitcoin/",
+        "/coins/bitcoin/?range=1d&ahead=hours",
         "/track-record/",
+        "/track-record/?frequency=hourly",
         "/models/",
         "/method/",
         "/status/",

@@ -6,8 +6,12 @@ import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cryptopredict.celery import app
+from cryptopredict.operations.arguments import check_arguments, registered_tasks
 from cryptopredict.operations.scheduling import seed_schedule
 from cryptopredict.schedule import SCHEDULE, Clock, Entry
+from markets.models import Interval
+from predictions.frequency import Frequency
+from predictions.issuing import EVIDENCE_GRACE
 
 
 def period(entry: Entry) -> timedelta:
@@ -29,6 +33,20 @@ def test_it_drops_a_job_before_the_next_one_is_due(entry: Entry) -> None:
     assert timedelta(0) < entry.expires < period(entry)
 
 
+@pytest.mark.parametrize("entry", SCHEDULE, ids=lambda entry: entry.name)
+def test_it_gives_each_job_only_what_it_takes(entry: Entry) -> None:
+    task = registered_tasks()[entry.task]
+    assert check_arguments(task, entry.arguments) == entry.arguments
+
+
+def test_it_issues_an_hour_twice_while_its_forecasts_still_count() -> None:
+    (entry,) = (entry for entry in SCHEDULE if entry.task == "predictions.issue_hourly_forecasts")
+    assert isinstance(entry.when, Clock)
+    minutes = [timedelta(minutes=int(minute)) for minute in entry.when.minute.split(",")]
+    ticks_at = Interval.FIVE_MINUTES.length  # the price of a full hour is there after the tick of its first slot
+    assert ticks_at < minutes[0] < minutes[1] < EVIDENCE_GRACE[Frequency.HOUR]
+
+
 def test_it_runs_each_job_as_often_as_it_should() -> None:
     periods = {entry.task: period(entry) for entry in SCHEDULE}
     assert periods["markets.sync_all_prices"] == timedelta(minutes=5)
@@ -37,6 +55,7 @@ def test_it_runs_each_job_as_often_as_it_should() -> None:
     assert periods["markets.discover_new_cryptocurrencies"] == timedelta(days=1)
     assert periods["markets.cleanup_old_data"] == timedelta(weeks=1)
     assert periods["predictions.issue_forecasts"] == timedelta(hours=1)
+    assert periods["predictions.issue_hourly_forecasts"] == timedelta(hours=1)
     assert periods["predictions.score_due_forecasts"] == timedelta(hours=1)
     assert periods["predictions.train_model"] == timedelta(weeks=1)
 
@@ -59,7 +78,8 @@ class TestDatabase:
         seed_schedule()
         slower = IntervalSchedule.objects.create(every=900, period=IntervalSchedule.SECONDS)
         PeriodicTask.objects.filter(task="markets.sync_all_prices").update(interval=slower, enabled=False)
-        PeriodicTask.objects.get(task="predictions.train_model").delete()
+        assert PeriodicTask.objects.get(name="Train an hourly model").kwargs == '{"frequency": "hourly"}'
+        PeriodicTask.objects.get(name="Train a model").delete()
         assert seed_schedule() == ["Train a model"]
         prices = PeriodicTask.objects.get(task="markets.sync_all_prices")
         assert (prices.interval.every, prices.enabled) == (900, False)

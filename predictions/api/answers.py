@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from markets.services import data_source
-from predictions.fans import STALE_AFTER, Band, Fan, FanHorizon
+from predictions.fans import Band, Fan, FanHorizon, stale_after
 from predictions.forecasting.labels import Evidence
 from predictions.forecasting.quantiles import BAND_80, LEVELS
-from predictions.models import Prediction
+from predictions.frequency import Frequency
+from predictions.models import Prediction, TrainedModel
 from predictions.record import HorizonRecord, TrackRecord, evidence_by_horizon, evidence_of_model, no_evidence
 
 # Name in the answer → column. The ledger is read as plain values: no model objects are built for a page of it.
@@ -63,22 +64,28 @@ def evidence_of(evidence: Evidence) -> dict[str, Any]:
 
 def evidence_at(row: dict[str, Any]) -> Evidence:
     """What the record says of a row's horizon; of a challenger's row, the challenger's own record."""
-    by_horizon = evidence_of_model(row["model_id"]) if row["is_shadow"] else evidence_by_horizon()
-    return by_horizon.get(row["horizon_days"]) or no_evidence()
+    return _evidence_of_row(row, {})
 
 
 def predictions_of(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
     """A page of the ledger; each record is looked up once for all its rows."""
-    published = evidence_by_horizon()
-    challengers: dict[int, dict[int, Evidence]] = {}
-    answers = []
-    for row in rows:
-        model = row["model_id"]
-        if row["is_shadow"] and model not in challengers:
-            challengers[model] = evidence_of_model(model)
-        by_horizon = challengers[model] if row["is_shadow"] else published
-        answers.append(prediction_of(row, by_horizon.get(row["horizon_days"]) or no_evidence(), now))
-    return answers
+    records: Records = {}
+    return [prediction_of(row, _evidence_of_row(row, records), now) for row in rows]
+
+
+Records = dict[tuple[str, int | None], dict[int, Evidence]]
+
+
+def _evidence_of_row(row: dict[str, Any], records: Records) -> Evidence:
+    frequency, challenger = Frequency(row["frequency"]), row["model_id"] if row["is_shadow"] else None
+    key = (frequency.value, challenger)
+    if key not in records:
+        records[key] = (
+            evidence_by_horizon(frequency)
+            if challenger is None
+            else evidence_of_model(TrainedModel(pk=challenger, frequency=frequency))
+        )
+    return records[key].get(row["horizon_hours"] // frequency.hours) or no_evidence()
 
 
 def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dict[str, Any]:
@@ -87,7 +94,7 @@ def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dic
         **{name: row[column] for name, column in LEDGER_COLUMNS.items()},
         "horizon_days": row["horizon_days"] or None,
         "as_of": row["cutoff_at"],
-        "is_stale": now - row["cutoff_at"] > STALE_AFTER,
+        "is_stale": now - row["cutoff_at"] > stale_after(Frequency(row["frequency"])),
         "data_source": source_of(row["is_sample"]),
         "levels": LEVELS,
         "evidence": evidence_of(evidence),
@@ -99,6 +106,7 @@ def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dic
 def fan_of(fan: Fan, horizons: list[FanHorizon]) -> dict[str, Any]:
     return {
         "id": fan.coin.coingecko_id,
+        "frequency": fan.frequency.value,
         "model": fan.model.version,
         "as_of": fan.cutoff_at,
         "issued_at": fan.issued_at,
@@ -106,7 +114,7 @@ def fan_of(fan: Fan, horizons: list[FanHorizon]) -> dict[str, Any]:
         "data_source": source_of(fan.is_sample),
         "base_price_usd": fan.base_price,
         "counts_as_evidence": fan.counts_as_evidence,
-        "headline_horizons": [one.horizon_days for one in fan.headline_horizons],
+        "headline_horizons": [one.horizon for one in fan.headline_horizons],
         "levels": LEVELS,
         "horizons": [fan_horizon_of(one) for one in horizons],
     }
@@ -115,7 +123,7 @@ def fan_of(fan: Fan, horizons: list[FanHorizon]) -> dict[str, Any]:
 def fan_horizon_of(one: FanHorizon) -> dict[str, Any]:
     return {
         "prediction_id": one.prediction.pk,
-        "horizon_days": one.horizon_days,
+        **Frequency(one.prediction.frequency).columns(one.horizon),
         "target_at": one.target_at,
         "headline": one.headline,
         "headline_name": one.headline_name,
@@ -137,10 +145,13 @@ def fan_horizon_of(one: FanHorizon) -> dict[str, Any]:
 
 
 def record_of(record: TrackRecord, now: datetime) -> dict[str, Any]:
+    frequency = record.selection.frequency
+    detail = frequency.columns(record.selection.detail_horizon)
     return {
+        "frequency": frequency.value,
         "verdict": record.verdict,
         "as_of": record.as_of,
-        "is_stale": record.as_of is None or now - record.as_of > STALE_AFTER,
+        "is_stale": record.as_of is None or now - record.as_of > stale_after(frequency),
         "data_source": data_source(),
         "n_dates": record.n_dates,
         "n_forecasts": record.n_forecasts,
@@ -152,7 +163,7 @@ def record_of(record: TrackRecord, now: datetime) -> dict[str, Any]:
             for level, observed, n_dates in record.calibration
         ],
         "months": [asdict(one) for one in record.months],
-        "detail_horizon_days": record.selection.detail_horizon,
+        **{f"detail_{name}": value for name, value in detail.items()},
         "coins": [
             {"coin": one.coin.coingecko_id, "evidence_vs_fhs": evidence_of(one.evidence)} for one in record.coins
         ],
@@ -167,7 +178,7 @@ def record_of(record: TrackRecord, now: datetime) -> dict[str, Any]:
 
 def horizon_of(one: HorizonRecord) -> dict[str, Any]:
     return {
-        "horizon_days": one.horizon_days,
+        **one.frequency.columns(one.horizon),
         "label": one.label.value,
         "evidence_vs_fhs": evidence_of(one.evidence_vs_fhs),
         "evidence_vs_ewma": evidence_of(one.evidence_vs_ewma),
@@ -179,7 +190,7 @@ def miss_of(prediction: Prediction) -> dict[str, Any]:
     return {
         "prediction_id": prediction.pk,
         "coin": prediction.coin.coingecko_id,
-        "horizon_days": prediction.horizon_days,
+        **Frequency(prediction.frequency).columns(prediction.horizon),
         "target_at": prediction.target_at,
         "actual_price_usd": prediction.actual_price,
         "band_80": band_of((low, high)),

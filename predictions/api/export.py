@@ -55,21 +55,22 @@ def ledger_rows(predictions: QuerySet[Prediction]) -> Iterator[tuple[Any, ...]]:
 
 
 RECORD_COLUMNS = (
-    "of", "name", "horizon_days", "label", "baseline", "n_dates", "n_forecasts", "skill", "interval_low",
-    "interval_high", "coverage_80", "coverage_95", "period_start", "period_end", "weighting",
+    "of", "name", "frequency", "horizon_days", "horizon_hours", "label", "baseline", "n_dates", "n_forecasts", "skill",
+    "interval_low", "interval_high", "coverage_80", "coverage_95", "period_start", "period_end", "weighting",
 )  # fmt: skip
 
 
 def record_rows(record: TrackRecord) -> Iterator[tuple[Any, ...]]:
     """A tuple in the order of RECORD_COLUMNS for each horizon and baseline, each coin and each model."""
+    frequency = record.selection.frequency
     for one in record.horizons:
         for evidence in (one.evidence_vs_fhs, one.evidence_vs_ewma):
-            yield "horizon", "", one.horizon_days, *_figures(evidence)
-    detail = record.selection.detail_horizon
+            yield "horizon", "", frequency.value, *frequency.columns(one.horizon).values(), *_figures(evidence)
+    detail = (frequency.value, *frequency.columns(record.selection.detail_horizon).values())
     for coin in record.coins:
-        yield "coin", coin.coin.coingecko_id, detail, *_figures(coin.evidence)
+        yield "coin", coin.coin.coingecko_id, *detail, *_figures(coin.evidence)
     for model in record.models:
-        yield "model", model.model.version, detail, *_figures(model.evidence)
+        yield "model", model.model.version, *detail, *_figures(model.evidence)
 
 
 def _figures(evidence: Evidence) -> tuple[Any, ...]:

@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from cryptopredict.rest.strict import StrictMixin
 from markets.api.serializers import figure
-from predictions.api.serializers import EvidenceSerializer, label_field
+from predictions.api.parameters import FrequencyParameter
+from predictions.api.serializers import EvidenceSerializer, SpanSerializer, frequency_field, label_field
 from predictions.training import HOLDOUT_DAYS
 
 MAX_SEED = 2**31 - 1
@@ -23,7 +24,7 @@ class ModelRowSerializer(serializers.Serializer[Any]):
         help_text="training, candidate, shadow (a challenger), serving (the champion), retired or failed."
     )
     origin = serializers.ChoiceField(choices=["starter", "own"])
-    frequency = serializers.ChoiceField(choices=["1d", "1h"], help_text="Of the prices that it forecasts from.")
+    frequency = frequency_field()
     created_at = serializers.DateTimeField()
     trained_at = serializers.DateTimeField(allow_null=True)
     promoted_at = serializers.DateTimeField(allow_null=True, help_text="When it became champion or challenger.")
@@ -84,6 +85,7 @@ class TrainSerializer(StrictMixin, serializers.Serializer[Any]):
     """How a training differs from the weekly one."""
 
     seed = serializers.IntegerField(min_value=0, max_value=MAX_SEED, required=False)
+    frequency = FrequencyParameter(help_text="daily (1d) unless given, or hourly (1h).")
 
 
 class BacktestRequestSerializer(StrictMixin, serializers.Serializer[Any]):
@@ -114,10 +116,9 @@ class ValidationSerializer(serializers.Serializer[Any]):
     coverage_95 = figure("Of the back-test.")
 
 
-class HorizonWatchSerializer(serializers.Serializer[Any]):
+class HorizonWatchSerializer(SpanSerializer):
     """One horizon: live evidence beside the validation."""
 
-    horizon_days = serializers.IntegerField()
     live = EvidenceSerializer()
     validation = ValidationSerializer(allow_null=True)
     is_coverage_80_off = serializers.BooleanField()
@@ -140,14 +141,14 @@ class AlarmSerializer(serializers.Serializer[Any]):
     model = serializers.CharField(help_text="Its version.")
     kind = serializers.CharField(help_text="expired, drift, worse, coverage or artefact.")
     horizon_days = serializers.IntegerField(allow_null=True)
+    horizon_hours = serializers.IntegerField(allow_null=True)
     message = serializers.CharField()
     stops_headline = serializers.BooleanField()
     raised_at = serializers.DateTimeField()
     resolved_at = serializers.DateTimeField(allow_null=True)
 
 
-class HorizonEvidenceSerializer(serializers.Serializer[Any]):
-    horizon_days = serializers.IntegerField()
+class HorizonEvidenceSerializer(SpanSerializer):
     live = EvidenceSerializer()
 
 
@@ -163,6 +164,7 @@ class MonitoringSerializer(serializers.Serializer[Any]):
     """What is watched about the champion and its challengers."""
 
     as_of = serializers.DateTimeField()
+    frequency = frequency_field()
     model = serializers.CharField(help_text="The champion's version.")
     cutoff_on = serializers.DateField(allow_null=True)
     age_days = serializers.IntegerField(allow_null=True)

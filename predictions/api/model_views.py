@@ -1,6 +1,5 @@
 """The endpoints about the registry: versions, cards, training, promotion, back-tests, monitoring."""
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +29,7 @@ from predictions.api import parameters
 from predictions.api.answers import evidence_of
 from predictions.drift import RECENT_DAYS
 from predictions.forecasting.artifact import ArtifactError
+from predictions.frequency import Frequency
 from predictions.models import BacktestRun, ModelAlarm, ModelEvent, Prediction, TrainedModel
 
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ class TrainView(IdempotentMixin, StaffView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         options = self.read(serializers.TrainSerializer)
+        if "frequency" in options:
+            options["frequency"] = options["frequency"].word
         since = timezone.now() - TRAINING_ENDS_WITHIN
         if TrainedModel.objects.filter(state=TrainedModel.State.TRAINING, created_at__gte=since).exists():
             raise conflict("A training is under way.")
@@ -210,7 +212,9 @@ class BacktestView(IdempotentMixin, StaffView):
 
 
 class MonitoringView(ConditionalMixin, StaffView):
-    """Live coverage, skill and drift of the champion against its validation, its challengers, and the alarms."""
+    """Live coverage, skill and drift of a champion against its validation, its challengers, and the alarms."""
+
+    query_class = parameters.FrequencyQuery
 
     @extend_schema(
         operation_id="get_model_monitoring",
@@ -219,15 +223,17 @@ class MonitoringView(ConditionalMixin, StaffView):
         responses=serializers.MonitoringSerializer,
     )
     def get(self, request: Request) -> Response:
-        found = monitoring.monitor()
+        found = monitoring.monitor(frequency=self.query.get("frequency", Frequency.DAY))
         if found is None:
             raise NotFound("No model serves yet.")
         return Response(monitoring_of(found))
 
 
 def monitoring_of(found: monitoring.Monitoring) -> dict[str, Any]:
+    columns = found.frequency.columns
     return {
         "as_of": timezone.now(),
+        "frequency": found.frequency.value,
         "model": found.model.version,
         "cutoff_on": found.model.cutoff_on,
         "age_days": found.age_days,
@@ -237,12 +243,12 @@ def monitoring_of(found: monitoring.Monitoring) -> dict[str, Any]:
             "mean_psi": found.mean_psi, "warn_at": monitoring.WARN_PSI, "stop_at": monitoring.STOP_PSI,
             "days": RECENT_DAYS, "psi": found.psi,
         },
-        "horizons": [{**asdict(one), "live": evidence_of(one.live)} for one in found.horizons],
+        "horizons": [watch_of(one) | columns(one.horizon) for one in found.horizons],
         "challengers": [
             {
                 "version": model.version,
                 "since": model.promoted_at,
-                "horizons": [{"horizon_days": h, "live": evidence_of(live)} for h, live in horizons],
+                "horizons": [{**columns(h), "live": evidence_of(live)} for h, live in horizons],
             }
             for model, horizons in found.shadows
         ],
@@ -251,9 +257,18 @@ def monitoring_of(found: monitoring.Monitoring) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def alarm_of(alarm: ModelAlarm) -> dict[str, Any]:
+def watch_of(one: monitoring.HorizonWatch) -> dict[str, Any]:
     return {
-        "model": alarm.model.version, "kind": alarm.kind, "horizon_days": alarm.horizon_days or None,
+        "live": evidence_of(one.live), "validation": one.validation,
+        "is_coverage_80_off": one.is_coverage_80_off, "is_coverage_95_off": one.is_coverage_95_off,
+    }  # fmt: skip
+
+
+def alarm_of(alarm: ModelAlarm) -> dict[str, Any]:
+    nowhere = {"horizon_days": None, "horizon_hours": None}
+    span = Frequency(alarm.model.frequency).columns(alarm.horizon) if alarm.horizon else nowhere
+    return {
+        "model": alarm.model.version, "kind": alarm.kind, **span,
         "message": alarm.message, "stops_headline": alarm.stops_headline, "raised_at": alarm.raised_at,
         "resolved_at": alarm.resolved_at,
     }  # fmt: skip

@@ -9,7 +9,7 @@ from cryptopredict.rest.pagination import Cursor, PageNumbers
 from cryptopredict.rest.query import QuerySerializer
 from markets.api.parameters import MomentField, refusal
 from markets.models import Cryptocurrency
-from predictions.forecasting.quantiles import HORIZONS
+from predictions.frequency import Frequency
 from predictions.models import Prediction, TrainedModel
 
 
@@ -42,8 +42,37 @@ class WholeNumberChoice(serializers.ChoiceField):
         return int(super().to_internal_value(data))
 
 
-def horizon(**options: Any) -> WholeNumberChoice:
-    return WholeNumberChoice(choices=list(HORIZONS), required=False, **options)
+class FrequencyParameter(serializers.ChoiceField):
+    """daily or hourly; read as the frequency."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(choices=[one.word for one in Frequency], required=False, **options)
+
+    def to_internal_value(self, data: Any) -> Frequency:
+        return Frequency.named(super().to_internal_value(data))
+
+
+def horizon(frequency: Frequency) -> WholeNumberChoice:
+    help_text = f"Only this horizon, of {frequency.word} forecasts."
+    return WholeNumberChoice(choices=list(frequency.horizons), required=False, help_text=help_text)
+
+
+class HorizonQuery(QuerySerializer):
+    """A frequency and a horizon in its own unit, read as `frequency` and `horizon`; a horizon alone says which."""
+
+    frequency = FrequencyParameter(help_text="daily (1d) or hourly (1h).")
+    horizon_days = horizon(Frequency.DAY)
+    horizon_hours = horizon(Frequency.HOUR)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
+        for frequency, name in ((Frequency.DAY, "horizon_days"), (Frequency.HOUR, "horizon_hours")):
+            if name not in attrs:
+                continue
+            if attrs.setdefault("frequency", frequency) is not frequency:
+                raise refusal(name, f"{attrs['frequency'].label} forecasts have no such horizon.", "other_frequency")
+            attrs["horizon"] = attrs.pop(name)
+        return attrs
 
 
 class NewestFirst(Cursor):
@@ -59,14 +88,14 @@ class PeriodQuery(QuerySerializer):
     end = MomentField(required=False, help_text="Cutoffs before then; ISO 8601.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs = super().validate(attrs)
         if "start" in attrs and "end" in attrs and attrs["start"] >= attrs["end"]:
             raise refusal("start", "It must lie before the end.", "start_not_before_end")
         return attrs
 
 
-class LedgerFilters(PeriodQuery):
+class LedgerFilters(PeriodQuery, HorizonQuery):
     coin = CoinParameter(required=False, max_length=150, help_text="CoinGecko id.")
-    horizon_days = horizon()
     model = ModelParameter(required=False, max_length=60, help_text="A model's version.")
     state = serializers.ChoiceField(choices=Prediction.State.values, required=False)
 
@@ -75,12 +104,15 @@ class LedgerQuery(LedgerFilters):
     pagination_class = NewestFirst
 
 
-class ForecastQuery(QuerySerializer):
-    horizon_days = horizon(help_text="Only this horizon.")
+class ForecastQuery(HorizonQuery):
+    """Daily ones unless asked otherwise."""
 
 
-class TrackRecordQuery(PeriodQuery):
-    horizon_days = horizon(help_text="Only this horizon.")
+class FrequencyQuery(QuerySerializer):
+    frequency = FrequencyParameter(help_text="daily (1d) unless given, or hourly (1h).")
+
+
+class TrackRecordQuery(PeriodQuery, HorizonQuery):
     coin = CoinParameter(required=False, max_length=150, help_text="Only this coin, by its CoinGecko id.")
     model = ModelParameter(required=False, max_length=60, help_text="Only this version of the model.")
 
@@ -89,3 +121,4 @@ class ModelsQuery(QuerySerializer):
     pagination_class = PageNumbers
 
     state = serializers.ChoiceField(choices=TrainedModel.State.values, required=False)
+    frequency = FrequencyParameter(help_text="daily (1d) or hourly (1h).")

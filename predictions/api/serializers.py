@@ -6,16 +6,28 @@ from rest_framework import serializers
 
 from cryptopredict.rest.strict import StrictMixin
 from markets.api.serializers import figure, figures
-from predictions.api.parameters import CoinParameter
+from predictions.api.parameters import CoinParameter, FrequencyParameter
 from predictions.forecasting.labels import Label
 from predictions.forecasting.quantiles import LEVELS
 
+FREQUENCY_HELP = "Of the prices that it was made from: 1d is daily, 1h hourly."
 LABEL_HELP = "Against the FHS random walk, by the published rule."
 QUANTILES_HELP = "US dollars, at `levels`."
 
 
 def label_field() -> serializers.ChoiceField:
     return serializers.ChoiceField(choices=[label.value for label in Label], help_text=LABEL_HELP)
+
+
+def frequency_field() -> serializers.ChoiceField:
+    return serializers.ChoiceField(choices=["1d", "1h"], help_text=FREQUENCY_HELP)
+
+
+class SpanSerializer(serializers.Serializer[Any]):
+    """A horizon in both units."""
+
+    horizon_days = serializers.IntegerField(allow_null=True, help_text="Null for one from hourly prices.")
+    horizon_hours = serializers.IntegerField()
 
 
 class BandSerializer(serializers.Serializer[Any]):
@@ -56,11 +68,10 @@ class BaselineSerializer(serializers.Serializer[Any]):
     band_80 = BandSerializer()
 
 
-class FanHorizonSerializer(serializers.Serializer[Any]):
+class FanHorizonSerializer(SpanSerializer):
     """One horizon of a fan."""
 
     prediction_id = serializers.IntegerField()
-    horizon_days = serializers.IntegerField()
     target_at = serializers.DateTimeField(help_text="The instant that it is about.")
     headline = serializers.ChoiceField(choices=["model", "fhs"], help_text="Whose quantiles are published.")
     headline_name = serializers.CharField()
@@ -82,7 +93,7 @@ class ForecastSourceSerializer(serializers.Serializer[Any]):
     """How old a forecast is and where its prices come from."""
 
     as_of = serializers.DateTimeField(help_text="The last instant that was known to it.")
-    is_stale = serializers.BooleanField(help_text="Older than two days.")
+    is_stale = serializers.BooleanField(help_text="Older than two days, or two hours of an hourly one.")
     data_source = serializers.CharField(help_text="`live`, or words that say that the figures are samples.")
 
 
@@ -90,11 +101,14 @@ class ForecastSerializer(ForecastSourceSerializer):
     """A coin's newest forecast at all horizons."""
 
     id = serializers.CharField(help_text="CoinGecko id.")
+    frequency = frequency_field()
     model = serializers.CharField(help_text="The model's version.")
     issued_at = serializers.DateTimeField()
     base_price_usd = serializers.FloatField(help_text="The price at the cutoff.")
     counts_as_evidence = serializers.BooleanField(help_text="Issued soon enough after its cutoff.")
-    headline_horizons = serializers.ListField(child=serializers.IntegerField())
+    headline_horizons = serializers.ListField(
+        child=serializers.IntegerField(), help_text="In days, or hours of an hourly one."
+    )
     levels = figures(f"The quantiles' levels: {', '.join(map(str, LEVELS))}.")
     horizons = FanHorizonSerializer(many=True)
 
@@ -122,15 +136,13 @@ class ChainSerializer(serializers.Serializer[Any]):
     outcome_hash = serializers.CharField(allow_blank=True, help_text="Of the outcome; empty while it is open.")
 
 
-class PredictionSerializer(ForecastSourceSerializer):
+class PredictionSerializer(SpanSerializer, ForecastSourceSerializer):
     """One frozen forecast of one coin at one horizon, and its outcome once there is one."""
 
     id = serializers.IntegerField()
     coin = serializers.CharField(help_text="CoinGecko id.")
     model = serializers.CharField(help_text="The model's version.")
-    frequency = serializers.ChoiceField(choices=["1d", "1h"], help_text="Of the prices that it was made from.")
-    horizon_days = serializers.IntegerField(allow_null=True, help_text="Null for one made from hourly prices.")
-    horizon_hours = serializers.IntegerField()
+    frequency = frequency_field()
     cutoff_at = serializers.DateTimeField()
     target_at = serializers.DateTimeField()
     issued_at = serializers.DateTimeField()
@@ -155,10 +167,9 @@ class PredictionSerializer(ForecastSourceSerializer):
     chain = ChainSerializer()
 
 
-class HorizonRecordSerializer(serializers.Serializer[Any]):
+class HorizonRecordSerializer(SpanSerializer):
     """The record of one horizon against both baselines."""
 
-    horizon_days = serializers.IntegerField()
     label = label_field()  # type: ignore[assignment]  # DRF's Field has a `label` of its own
     evidence_vs_fhs = EvidenceSerializer()
     evidence_vs_ewma = EvidenceSerializer()
@@ -182,26 +193,25 @@ class MonthSerializer(serializers.Serializer[Any]):
 
 
 class CoinRecordSerializer(serializers.Serializer[Any]):
-    """One coin's forecasts at `detail_horizon_days`."""
+    """One coin's forecasts at the detail horizon."""
 
     coin = serializers.CharField(help_text="CoinGecko id.")
     evidence_vs_fhs = EvidenceSerializer()
 
 
 class ModelRecordSerializer(serializers.Serializer[Any]):
-    """One model's forecasts at `detail_horizon_days`, those of its time in shadow among them."""
+    """One model's forecasts at the detail horizon, those of its time in shadow among them."""
 
     model = serializers.CharField(help_text="Its version.")
     state = serializers.CharField()
     evidence_vs_fhs = EvidenceSerializer()
 
 
-class MissSerializer(serializers.Serializer[Any]):
+class MissSerializer(SpanSerializer):
     """One of the forecasts that did worst."""
 
     prediction_id = serializers.IntegerField()
     coin = serializers.CharField(help_text="CoinGecko id.")
-    horizon_days = serializers.IntegerField()
     target_at = serializers.DateTimeField()
     actual_price_usd = serializers.FloatField()
     band_80 = BandSerializer()
@@ -211,9 +221,10 @@ class MissSerializer(serializers.Serializer[Any]):
 class TrackRecordSerializer(serializers.Serializer[Any]):
     """What the settled forecasts say; figures are weighted by date and come from evidence only."""
 
+    frequency = frequency_field()
     verdict = serializers.CharField()
     as_of = serializers.DateTimeField(allow_null=True, help_text="When the last forecast was scored.")
-    is_stale = serializers.BooleanField(help_text="Nothing was scored for two days.")
+    is_stale = serializers.BooleanField(help_text="Nothing was scored for two days, or of hours two hours.")
     data_source = serializers.CharField(help_text="`live`, or words that say that the figures are samples.")
     n_dates = serializers.IntegerField()
     n_forecasts = serializers.IntegerField()
@@ -222,7 +233,10 @@ class TrackRecordSerializer(serializers.Serializer[Any]):
     horizons = HorizonRecordSerializer(many=True)
     calibration = CalibrationSerializer(many=True)
     months = MonthSerializer(many=True)
-    detail_horizon_days = serializers.IntegerField(help_text="The horizon of `months`, `coins` and `models`.")
+    detail_horizon_days = serializers.IntegerField(
+        allow_null=True, help_text="The horizon of `months`, `coins` and `models`; null for hourly forecasts."
+    )
+    detail_horizon_hours = serializers.IntegerField(help_text="The same in hours.")
     coins = CoinRecordSerializer(many=True)
     models = ModelRecordSerializer(many=True)
     worst = MissSerializer(many=True)
@@ -244,3 +258,4 @@ class ForecastRequestSerializer(StrictMixin, serializers.Serializer[Any]):
     """What a forecast is asked for."""
 
     coin = CoinParameter(max_length=150, help_text="CoinGecko id.")
+    frequency = FrequencyParameter(help_text="daily (1d) unless given, or hourly (1h).")

@@ -25,12 +25,14 @@ from cryptopredict.rest.query import QuerySerializer, StrictQueryMixin
 from markets.api.streams import CsvView, csv_response
 from markets.api.views import PublicView, get_coin
 from markets.services import data_source
+from predictions import words
 from predictions.api import parameters, serializers
 from predictions.api.answers import LEDGER_VALUES, evidence_at, fan_of, prediction_of, predictions_of, record_of
 from predictions.api.export import COLUMNS, RECORD_COLUMNS, ledger_rows, record_rows
 from predictions.desk import NotForecastable, forecast_now
-from predictions.fans import STALE_AFTER, NoForecast, fan_from, forecast_for
+from predictions.fans import NoForecast, fan_from, forecast_for, stale_after
 from predictions.forecasting.artifact import ArtifactError
+from predictions.frequency import Frequency
 from predictions.history import NoHistory
 from predictions.ledger import verify_chain
 from predictions.models import Prediction
@@ -62,15 +64,16 @@ class ForecastView(PublicView):
         return self.share(request, lambda clock: self.fan(coingecko_id, clock))
 
     def fan(self, coingecko_id: str, clock: Clock) -> dict[str, Any]:
-        fan = forecast_for(get_coin(coingecko_id), now=clock.now)
+        fan = forecast_for(get_coin(coingecko_id), frequency=self.query.get("frequency", Frequency.DAY), now=clock.now)
         if isinstance(fan, NoForecast):
             raise no_forecast(fan.code, fan.reason)
         horizons = fan.horizons
-        if wanted := self.query.get("horizon_days"):
-            horizons = [one for one in horizons if one.horizon_days == wanted]
+        if wanted := self.query.get("horizon"):
+            horizons = [one for one in horizons if one.horizon == wanted]
             if not horizons:
-                raise no_forecast("none_at_horizon", f"The newest forecast has no horizon of {wanted} days.")
-        clock.is_past(fan.cutoff_at + STALE_AFTER)
+                span = words.count(wanted, fan.frequency.noun)
+                raise no_forecast("none_at_horizon", f"The newest forecast has no horizon of {span}.")
+        clock.is_past(fan.cutoff_at + stale_after(fan.frequency))
         return fan_of(fan, horizons)
 
 
@@ -81,9 +84,10 @@ def no_forecast(code: str, reason: str, status: int = status.HTTP_404_NOT_FOUND)
 
 def filtered(query: dict[str, Any]) -> QuerySet[Prediction]:
     """The part of the ledger that LedgerFilters asks for."""
-    lookups = {"coin": "coin", "horizon_days": "horizon_days", "model": "model", "state": "state"}
+    lookups = {"coin": "coin", "frequency": "frequency", "model": "model", "state": "state"}
     lookups |= {"start": "cutoff_at__gte", "end": "cutoff_at__lt"}
-    return Prediction.objects.filter(**{lookup: query[name] for name, lookup in lookups.items() if name in query})
+    found = Prediction.objects.filter(**{lookup: query[name] for name, lookup in lookups.items() if name in query})
+    return found.at_horizon(query["frequency"], query["horizon"]) if "horizon" in query else found
 
 
 class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
@@ -105,9 +109,9 @@ class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
         request=serializers.ForecastRequestSerializer,
         responses={200: serializers.ForecastSerializer, 201: serializers.ForecastSerializer},
         description=(
-            "A forecast now of one coin, by the model that serves. One that was frozen already is answered as it is "
-            "(200); otherwise it is made, frozen in the ledger and answered (201). One that is made later than three "
-            "hours after its cutoff does not count as evidence."
+            "A forecast now of one coin, daily or hourly, by the model that serves. One that was frozen already is "
+            "answered as it is (200); otherwise it is made, frozen in the ledger and answered (201). One that is made "
+            "later than three hours after its cutoff, or of hours fifteen minutes, does not count as evidence."
         ),
     )
     def post(self, request: Request) -> Response:
@@ -115,7 +119,7 @@ class LedgerView(IdempotentMixin, PublicView, ListAPIView[Prediction]):
         body.is_valid(raise_exception=True)
         coin = body.validated_data["coin"]
         try:
-            rows, is_new = forecast_now(coin=coin)
+            rows, is_new = forecast_now(coin=coin, frequency=body.validated_data.get("frequency", Frequency.DAY))
         except NotForecastable as reason:
             raise no_forecast("not_forecastable", str(reason), status.HTTP_409_CONFLICT) from None
         except (NoModel, NoHistory, ArtifactError) as reason:

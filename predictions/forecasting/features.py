@@ -88,10 +88,11 @@ class Features:
         return phases
 
 
-def build_features(panel: Panel, recipe: Recipe = DAILY) -> Features:
-    """Features of every step of `panel`; row t depends on prices up to and including t only.
+def build_features(panel: Panel, recipe: Recipe = DAILY, *, newest: int | None = None) -> Features:
+    """Features of every step of `panel`, or of the `newest` steps alone, which takes far less memory.
 
-    ValueError for a panel of another frequency than the recipe's.
+    Row t depends on prices up to and including t only. ValueError for a panel of another frequency than the
+    recipe's.
     """
     if panel.frequency is not recipe.steps:
         raise ValueError(f"the recipe {recipe.name} is {recipe.frequency}, the prices are {panel.frequency.name}")
@@ -109,17 +110,19 @@ def build_features(panel: Panel, recipe: Recipe = DAILY) -> Features:
             *_breadth(panel, sigma, recipe.breadth_decays),
             _calendar(panel.dates, sigma.shape, recipe.calendar),
         ]
-        last = np.concatenate([np.clip(c, -FEATURE_CLIP, FEATURE_CLIP).astype(np.float32) for c in columns], axis=2)
-    eligible = is_eligible(panel.prices, filled, panel.frequency) & np.isfinite(last).all(axis=2)
+        kept = slice(None if newest is None else -newest, None)
+        clipped = [np.clip(c[kept], -FEATURE_CLIP, FEATURE_CLIP).astype(np.float32) for c in columns]
+        last = np.concatenate(clipped, axis=2)
+    eligible = is_eligible(panel.prices, filled, panel.frequency)[kept] & np.isfinite(last).all(axis=2)
     return Features(
-        dates=panel.dates,
+        dates=panel.dates[kept],
         coins=panel.coins,
-        prices=panel.prices,
+        prices=panel.prices[kept],
         steps=np.ascontiguousarray(last[:, :, : len(STEP_FEATURES)]),
         last=last,
-        sigma=sigma,
-        sigma_ewma=np.sqrt(variances[recipe.decays.index(recipe.ewma_decay)]),
-        market_sigma=base_sigma(market, recipe)[:, 0],
+        sigma=sigma[kept],
+        sigma_ewma=np.sqrt(variances[recipe.decays.index(recipe.ewma_decay)])[kept],
+        market_sigma=base_sigma(market, recipe)[kept, 0],
         eligible=eligible,
     )
 

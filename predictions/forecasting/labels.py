@@ -110,7 +110,7 @@ def non_overlapping_blocks(days: Dates, horizon: int) -> int:
     return blocks
 
 
-def is_coverage_off(cutoffs: Dates, inside: Bools, *, nominal: float, horizon: int) -> bool:
+def is_coverage_off(cutoffs: Dates, inside: Bools | Floats, *, nominal: float, horizon: int) -> bool:
     """Whether a band's coverage is wrong: its interval excludes `nominal` and the gap is over 2 points.
 
     False while no interval is shown.

@@ -1,6 +1,7 @@
 """Price panels: building, cleaning and deciding which coins have enough history to forecast."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -81,18 +82,25 @@ def build_panel(
     if isinstance(rows, Mapping):
         rows = ((coin, day, price) for coin, by_date in rows.items() for day, price in by_date.items())
     latest = frequency.moment(now) if now is not None else None
+    steps: dict[date, date | None] = {}  # a few stamps stand in very many rows
     known: dict[tuple[str, date], float] = {}
     for coin, stamp, price in rows:
-        at = _closed_step(stamp, frequency)
-        if at is None or (latest is not None and frequency.moment(at) > latest):
+        if stamp not in steps:
+            steps[stamp] = _known_step(stamp, frequency, latest)
+        if (at := steps[stamp]) is None:
             continue
         if (coin, at) in known:
             raise ValueError(f"{coin} has two prices for {at}")
-        is_usable = price is not None and np.isfinite(price) and price > 0
-        known[coin, at] = float(price) if is_usable and price is not None else np.nan
+        is_usable = price is not None and math.isfinite(price) and price > 0
+        known[coin, at] = float(price) if is_usable and price is not None else math.nan
     if not known:
         raise ValueError("no prices to build a panel from")
     return drop_thin_last_days(_assemble(known, frequency))
+
+
+def _known_step(stamp: date, frequency: Frequency, latest: np.datetime64 | None) -> date | None:
+    at = _closed_step(stamp, frequency)
+    return None if at is None or (latest is not None and frequency.moment(at) > latest) else at
 
 
 def _closed_step(stamp: date, frequency: Frequency) -> date | None:
@@ -107,11 +115,12 @@ def _closed_step(stamp: date, frequency: Frequency) -> date | None:
 def _assemble(known: dict[tuple[str, date], float], frequency: Frequency) -> Panel:
     coins = sorted({coin for coin, _ in known})
     column = {coin: n for n, coin in enumerate(coins)}
-    days = np.array([day for _, day in known], dtype=f"datetime64[{frequency.unit}]")
-    dates = np.arange(days.min(), days.max() + 1)
-    prices = np.full((len(dates), len(coins)), np.nan)
-    prices[(days - dates[0]).astype(int), [column[coin] for coin, _ in known]] = list(known.values())
-    return Panel(dates, coins, prices)
+    row = {at: frequency.moment(at).astype(np.int64) for at in {at for _, at in known}}
+    first, last = min(row.values()), max(row.values())
+    prices = np.full((last - first + 1, len(coins)), np.nan)
+    places = np.array([(row[at] - first, column[coin]) for coin, at in known])
+    prices[places[:, 0], places[:, 1]] = list(known.values())
+    return Panel(np.arange(first, last + 1).astype(f"datetime64[{frequency.unit}]"), coins, prices)
 
 
 def drop_thin_last_days(panel: Panel) -> Panel:

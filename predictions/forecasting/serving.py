@@ -117,7 +117,7 @@ class Forecaster:
         result: dict[str, CoinForecast | str] = {coin: reasons[coin] for coin in asked if coin in reasons}
         if not able:
             return result
-        features = build_features(panel.until(cutoff), self.recipe)
+        features = build_features(panel.until(cutoff), self.recipe, newest=self.recipe.window)
         columns = np.array([panel.coins.index(coin) for coin in able])
         rows = Rows(np.full(len(able), len(features.dates) - 1), columns)
         result.update(zip(able, self._forecast_rows(features, rows, cutoff), strict=True))

@@ -9,18 +9,21 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from markets.charts import CoinChart
+from markets.charts import ChartView, CoinChart
 from markets.models import Cryptocurrency
 from predictions import charts, words
 from predictions.fans import Fan, NoForecast, bands_for, forecast_for
 from predictions.forecasting.labels import Evidence
 from predictions.forecasting.quantiles import BAND_80
-from predictions.models import Frequency, Prediction
+from predictions.frequency import Frequency
+from predictions.models import Prediction
 from predictions.record import evidence_by_horizon
 
 register = template.Library()
 
 STRIP_LENGTH = 20
+# What a coin's page is asked to show the future in.
+AHEAD = {"days": Frequency.DAY, "hours": Frequency.HOUR}
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,17 @@ class Bands:
 class CoinForecast:
     """All that a coin's page shows of its forecasts."""
 
+    frequency: Frequency
     figure: charts.Figure
     fan: Fan | None
     bars: list[tuple[Any, charts.BandBar]]
     reason: NoForecast | None
     past: list[Prediction]
     strip: list[Prediction]
+
+    @property
+    def noun(self) -> str:
+        return self.frequency.noun
 
     @property
     def past_hits(self) -> int:
@@ -74,14 +82,18 @@ def band_cell(bands: Bands, coin: Cryptocurrency) -> dict[str, Any]:
 
 
 @register.simple_tag
-def coin_forecast(coin: Cryptocurrency, chart: CoinChart, range_name: str) -> CoinForecast:
+def coin_forecast(coin: Cryptocurrency, chart: CoinChart, view: ChartView) -> CoinForecast:
     """The coin's fan or why there is none, its figure with the fan in it, and how the last ones did."""
-    found = forecast_for(coin)
+    frequency, range_name = AHEAD[view.ahead], view.range
+    found = forecast_for(coin, frequency=frequency)
     fan = found if isinstance(found, Fan) else None
     start: datetime | None = chart.start_at
-    past = charts.past_forecasts(coin, range_name=range_name, start=start) if chart.has_points else []
-    strip = Prediction.objects.evidence().for_coin(coin).filter(horizon_days=1)
+    past = []
+    if chart.has_points:
+        past = charts.past_forecasts(coin, frequency=frequency, range_name=range_name, start=start)
+    strip = Prediction.objects.evidence().for_coin(coin).at_horizon(frequency, 1)
     return CoinForecast(
+        frequency=frequency,
         figure=charts.with_forecasts(chart.figure, fan=fan, past=past, range_name=range_name),
         fan=fan,
         bars=list(zip(fan.headline_horizons, charts.band_bars(fan), strict=True)) if fan else [],
@@ -107,6 +119,10 @@ def evidence_sentence(evidence: Evidence) -> str:
 @register.filter
 def horizon_words(prediction: Prediction) -> str:
     """7 days, or 6 hours for a forecast from hourly prices."""
-    if prediction.frequency == Frequency.DAY:
-        return words.count(prediction.horizon_days, "day")
-    return words.count(prediction.horizon_hours, "hour")
+    return words.count(prediction.horizon, Frequency(prediction.frequency).noun)
+
+
+@register.filter
+def counted(number: int, noun: str) -> str:
+    """7|counted:"day" is 7 days."""
+    return words.count(number, noun)

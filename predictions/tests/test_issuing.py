@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from markets.models import Cryptocurrency, PriceData
 from predictions import fans, issuing, ledger
 from predictions.forecasting.quantiles import HORIZONS, LEVELS
+from predictions.frequency import Frequency
 from predictions.history import NoHistory
 from predictions.models import ForecastRefusal, Prediction, TrainedModel
 from predictions.registry import NoModel
@@ -50,12 +51,12 @@ def test_it_sees_nothing_after_the_cutoff(coins: list[Cryptocurrency], serving: 
 
 
 def test_it_shows_a_late_forecast_but_does_not_count_it(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
-    issuing.issue_forecasts(now=MIDNIGHT + issuing.EVIDENCE_GRACE + timedelta(seconds=1))
+    issuing.issue_forecasts(now=MIDNIGHT + issuing.EVIDENCE_GRACE[Frequency.DAY] + timedelta(seconds=1))
     assert set(Prediction.objects.values_list("counts_as_evidence", flat=True)) == {False}
 
 
 def test_it_counts_a_forecast_that_was_written_in_time(coins: list[Cryptocurrency], serving: TrainedModel) -> None:
-    issuing.issue_forecasts(now=MIDNIGHT + issuing.EVIDENCE_GRACE)
+    issuing.issue_forecasts(now=MIDNIGHT + issuing.EVIDENCE_GRACE[Frequency.DAY])
     assert set(Prediction.objects.values_list("counts_as_evidence", flat=True)) == {True}
 
 
@@ -165,7 +166,7 @@ def test_it_gives_a_fan_with_its_bands_its_baseline_and_its_evidence(
     issuing.issue_forecasts(now=NOW)
     fan = fans.forecast_for(coins[0], now=NOW)
     assert isinstance(fan, fans.Fan)
-    assert [one.horizon_days for one in fan.horizons] == list(HORIZONS)
+    assert [one.horizon for one in fan.horizons] == list(HORIZONS)
     week = fan.at(7)
     assert week is not None
     assert week.band_95[0] < week.band_80[0] < week.median < week.band_80[1] < week.band_95[1]

@@ -70,7 +70,7 @@ def lived(folder: Path, settings: LazySettings, *, coins: int, days: int) -> Bot
     forecast = {(one.coin.coingecko_id, np.datetime64(one.cutoff_at.date(), "D")) for one in rows}
     assert forecast == set(origins)
     places = [
-        (origins[one.coin.coingecko_id, np.datetime64(one.cutoff_at.date(), "D")], HORIZONS.index(one.horizon_days))
+        (origins[one.coin.coingecko_id, np.datetime64(one.cutoff_at.date(), "D")], HORIZONS.index(one.horizon))
         for one in rows
     ]
     assert len(set(places)) == len(rows) == len(origins) * len(HORIZONS)
@@ -153,10 +153,10 @@ def check_outcomes(both: Both) -> None:
 def check_record(both: Both) -> None:
     """Skill with its interval, coverage, n and label of the public record, against both baselines."""
     shown = record.track_record()
-    assert [one.horizon_days for one in shown.horizons] == list(HORIZONS)
+    assert [one.horizon for one in shown.horizons] == list(HORIZONS)
     for one in shown.horizons:
         for found, baseline in ((one.evidence_vs_fhs, FHS), (one.evidence_vs_ewma, EWMA_N)):
-            expected = record_of(both.result, one.horizon_days, baseline)
+            expected = record_of(both.result, one.horizon, baseline)
             assert figures(found) == pytest.approx(figures(expected), rel=SAME)
             assert (found.label, found.n_dates, found.n_forecasts) == (
                 expected.label, expected.n_dates, expected.n_forecasts,
@@ -195,4 +195,4 @@ def test_it_lives_through_a_year_of_every_coin_as_the_back_test_says(tmp_path: P
     print(f"\nyear: {len(both.rows)} forecasts, {len({one.cutoff_at for one in both.rows})} cutoffs")
     for one in record.track_record().horizons:
         found = one.evidence_vs_fhs
-        print(f"  {one.horizon_days:>2} d  n={found.n_dates}  skill {found.skill}  {found.interval}  {found.label}")
+        print(f"  {one.horizon:>2} d  n={found.n_dates}  skill {found.skill}  {found.interval}  {found.label}")

@@ -95,7 +95,7 @@ def test_it_stops_the_headline_by_the_alarm_alone(own: TrainedModel, coins: list
 def test_it_makes_a_reference_from_the_stored_training_days_when_the_model_came_without(
     own: TrainedModel, coins: list[Cryptocurrency]
 ) -> None:
-    psi = monitoring.drift_of(own, NOW.date())
+    psi = monitoring.drift_of(own, NOW)
     own.refresh_from_db()
     assert set(own.reference["features"]) == set(drift.WATCHED) == set(psi)
     assert own.reference["last"] == str(own.cutoff_on)
@@ -105,7 +105,7 @@ def test_it_says_nothing_about_drift_without_anything_to_compare_with(
     own: TrainedModel, coins: list[Cryptocurrency]
 ) -> None:
     TrainedModel.objects.update(cutoff_on=NOW.date() - 300 * DAY)
-    assert monitoring.drift_of(TrainedModel.objects.get(), NOW.date()) == {}
+    assert monitoring.drift_of(TrainedModel.objects.get(), NOW) == {}
 
 
 def test_it_computes_the_index_as_the_formula_says() -> None:
@@ -124,7 +124,7 @@ def test_it_raises_an_alarm_once_however_often_it_looks(own: TrainedModel, setti
 
 def test_it_tells_of_a_horizon_where_the_live_record_is_worse(own: TrainedModel, coins: list[Cryptocurrency]) -> None:
     make_ledger(coins[0], own, dates=100, scored=100)
-    kinds = {(alarm.kind, alarm.horizon_days) for alarm in monitoring.watch_champion(now=NOW)}
+    kinds = {(alarm.kind, alarm.horizon) for alarm in monitoring.watch_champion(now=NOW)}
     assert ("worse", 1) in kinds
     assert not any(alarm.stops_headline for alarm in ModelAlarm.objects.all())
     assert monitoring.coverage_by_horizon()[1][0] == (("coverage", 1) in kinds)
@@ -137,7 +137,7 @@ def test_it_reports_live_figures_beside_those_of_the_validation(
     found = monitoring.monitor(now=NOW)
     assert found is not None
     one_day = found.horizons[0]
-    assert (one_day.horizon_days, one_day.live.n_dates) == (1, 5)
+    assert (one_day.horizon, one_day.live.n_dates) == (1, 5)
     assert one_day.validation is not None
     assert one_day.validation["n_dates"] > 600
     assert (found.stopped_because, found.max_age_days) == ("", 0)

@@ -50,7 +50,7 @@ def test_it_counts_a_challenger_for_itself_alone(
     assert record.track_record().n_forecasts == 6
     assert record.track_record(model=challenger).n_forecasts == 6
     assert record.evidence_by_horizon()[1].n_forecasts == 6
-    assert record.evidence_of_model(challenger.pk)[1].n_forecasts == 6
+    assert record.evidence_of_model(challenger)[1].n_forecasts == 6
 
 
 def test_it_goes_on_without_a_challenger_whose_files_are_damaged(

@@ -1,5 +1,6 @@
 """Training on the site's own history: a real, small one, from the stored prices to a place in the registry."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pytest
 from pytest_django import Settings
 
 from markets.models import Cryptocurrency
-from predictions import artefacts, drift, issuing, tasks, training
+from predictions import artefacts, drift, issuing, registry, tasks, training
+from predictions.forecasting import recipe
+from predictions.frequency import Frequency
 from predictions.models import BacktestRun, Prediction, TrainedModel
+from predictions.tests import hours
 from predictions.tests.conftest import MIDNIGHT, NOW
 
 pytestmark = pytest.mark.slow
@@ -43,6 +47,33 @@ def test_it_trains_validates_and_places_a_challenger_that_then_forecasts(
     run.refresh_from_db()
     assert (run.state, run.problem, run.done) == ("done", "", run.total)
     assert run.summary["kind"] == "back-test, not evidence"
+
+
+@pytest.mark.django_db
+def test_it_trains_a_challenger_of_hours_that_then_forecasts_hours(
+    serving: TrainedModel, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = [replace(one, epochs=1, training_share=1 / 20) for one in recipe.RECIPES["hourly"]]
+    monkeypatch.setitem(recipe.RECIPES, "hourly", tuple(short))
+    settings.MODELS_DIR = tmp_path / "models"
+    hours.make_coins(3, hours=245 * 24)
+    starter = registry.install_starter_model(Frequency.HOUR)
+    model = training.train_model(frequency=Frequency.HOUR, cutoff_on=hours.CUTOFF.date())
+    assert (model.state, model.problem) in {("candidate", ""), ("serving", "")}
+    assert (model.frequency, model.version.startswith("lstm-hourly-2026")) == ("1h", True)
+    rows = model.metrics["validation"]["rows"]
+    assert {row["horizon"] for row in rows} == set(Frequency.HOUR.horizons)
+    assert {row["n_dates"] for row in rows if row["horizon"] == 1} <= {120, 121}
+    assert set(model.reference["features"]) == set(drift.WATCHED)
+    assert TrainedModel.objects.serving() == serving, "the daily champion stays"
+
+    if model.state == "candidate":
+        registry.shadow(model=model, reason="Let it earn evidence.")
+        assert starter is not None
+        assert TrainedModel.objects.serving(Frequency.HOUR) == starter
+    issuing.issue_forecasts(frequency=Frequency.HOUR, now=hours.NOW)
+    found = Prediction.objects.filter(model=model)
+    assert set(found.values_list("horizon_hours", flat=True)) == set(Frequency.HOUR.horizons)
 
 
 def test_it_keeps_why_a_training_failed(serving: TrainedModel, coins: list[Cryptocurrency]) -> None:

@@ -108,7 +108,8 @@ class World:
         TaskRun.objects.create(task_id="waits", name="markets.check_data_quality", queue="ingest")
         ended = {"state": "failed", "finished_at": now, "queue": "ingest"}
         TaskRun.objects.create(task_id="ended", name="markets.discover_new_cryptocurrencies", **ended)
-        self.values |= {"run_id": sync.pk, "task_id": "ended", "queued_task_id": "waits"}
+        TaskRun.objects.create(task_id="trained", name="predictions.train_model", **ended)
+        self.values |= {"run_id": sync.pk, "task_id": "ended", "queued_task_id": "waits", "training_id": "trained"}
 
 
 def make_people() -> dict[str, User]:

@@ -54,6 +54,7 @@ PAGES: dict[str, dict[str, str]] = {
     "ops": {},
     "ops-tasks": {},
     "ops-task": {"task_id": "task_id"},
+    "ops-training": {"task_id": "training_id"},
     "ops-quality": {},
     "ops-coins": {},
     "ops-audit": {},

@@ -45,7 +45,7 @@ def test_no_list_of_the_admin_is_forgotten() -> None:
 @pytest.mark.slow
 @pytest.mark.django_db
 def test_it_asks_as_often_for_a_thousand_rows_as_for_one(tmp_path: Path, settings: Settings) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     if not django_settings.REDIS_URL:
         settings.SHARED_STATE_PATH = tmp_path / "state.sqlite3"
     rates = dict.fromkeys(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "1000000/min")

@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from predictions.forecasting.backtest import BacktestResult, full_report_json, run_backtest
 from predictions.forecasting.folders import read_coin_list, read_csv_folder
-from predictions.forecasting.frequency import DAILY_STEPS, FREQUENCIES
+from predictions.forecasting.frequency import FREQUENCIES
 from predictions.forecasting.labels import Evidence
 from predictions.forecasting.rows_csv import write_csv
 from predictions.forecasting.series import Panel
 from predictions.forecasting.training import NotEnoughData
-from predictions.history import TRAINING_DAYS, NoHistory, read_panel
+from predictions.frequency import Frequency
+from predictions.history import NoHistory, training_panel
 
 
 class Command(BaseCommand):
@@ -89,9 +90,7 @@ class Command(BaseCommand):
         frequency = FREQUENCIES[options["frequency"]]
         if options["data"]:
             return read_csv_folder(Path(options["data"]), frequency=frequency)
-        if frequency is not DAILY_STEPS:
-            raise ValueError("the stored history is daily: --frequency hourly needs --data")
-        return read_panel(cutoff_on=timezone.now().date(), days=TRAINING_DAYS)
+        return training_panel(frequency=Frequency.named(frequency.name), cutoff_on=timezone.now().date())
 
     def _tell(self, result: BacktestResult, start: date, end: date) -> None:
         self.stdout.write(f"Back-test {start} to {end}, every figure weighted by date. Not evidence.")

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from predictions import training
+from predictions.frequency import Frequency
 from predictions.history import NoHistory
 
 
@@ -15,13 +16,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--cutoff", type=date.fromisoformat, help="last day to learn from (YYYY-MM-DD)")
         parser.add_argument("--seed", type=int, default=7)
+        parser.add_argument("--frequency", choices=[one.word for one in Frequency], default=Frequency.DAY.word)
 
     def handle(self, *args: Any, **options: Any) -> None:
         from predictions.forecasting.training import NotEnoughData
 
+        frequency = Frequency.named(options["frequency"])
         try:
             model = training.train_model(
-                cutoff_on=options["cutoff"], seed=options["seed"], tell=lambda line: self.stderr.write(line)
+                frequency=frequency,
+                cutoff_on=options["cutoff"],
+                seed=options["seed"],
+                tell=lambda line: self.stderr.write(line),
             )
         except (NoHistory, NotEnoughData) as error:
             raise CommandError(f"No model was trained: {error}") from error
@@ -30,6 +36,6 @@ class Command(BaseCommand):
             if row["model"] == "lstm":
                 fhs = row["against"]["fhs"]
                 self.stdout.write(
-                    f"  {row['horizon']:>2} days against FHS: skill {fhs['skill']:+.2%} over {fhs['n_dates']} dates, "
-                    f"{fhs['label']} (back-test, not evidence)"
+                    f"  {row['horizon']:>2} {frequency.noun}s against FHS: skill {fhs['skill']:+.2%} over "
+                    f"{fhs['n_dates']} dates, {fhs['label']} (back-test, not evidence)"
                 )

@@ -104,8 +104,8 @@ def close_joined_by_date(patch: Patch) -> None:
 def serving_rounds_its_inputs(patch: Patch) -> None:
     original = serving.build_features
 
-    def planted(panel: Panel, recipe: Any) -> features.Features:
-        built = original(panel, recipe)
+    def planted(panel: Panel, recipe: Any, **options: Any) -> features.Features:
+        built = original(panel, recipe, **options)
         built.last[:] = built.last.astype(np.float16)
         return built
 
