@@ -5,14 +5,14 @@ from typing import TypeVar
 from uuid import uuid4
 
 from cryptopredict_client import AuthenticatedClient, Client
-from cryptopredict_client.api.auth import auth_register_create, auth_token_create
-from cryptopredict_client.api.cryptocurrencies import cryptocurrencies_list
-from cryptopredict_client.api.forecasts import forecast_retrieve
+from cryptopredict_client.api.authentication import register, sign_in
+from cryptopredict_client.api.cryptocurrencies import list_cryptocurrencies
+from cryptopredict_client.api.forecasts import get_forecast
 from cryptopredict_client.api.portfolios import (
-    portfolios_create,
-    portfolios_transactions_create,
-    portfolios_transactions_list,
-    portfolios_valuation_retrieve,
+    create_portfolio,
+    create_transaction,
+    get_portfolio_valuation,
+    list_transactions,
 )
 from cryptopredict_client.models import (
     CredentialsRequest,
@@ -42,37 +42,37 @@ def expect(kind: type[Answer], answer: object) -> Answer:
     return answer
 
 
-def sign_in(site: str, email: str, password: str) -> AuthenticatedClient:
+def signed_in(site: str, email: str, password: str) -> AuthenticatedClient:
     with Client(base_url=site) as client:
-        auth_register_create.sync(client=client, body=RegistrationRequest(email=email, password=password))
-        found = auth_token_create.sync(client=client, body=CredentialsRequest(email=email, password=password))
+        register.sync(client=client, body=RegistrationRequest(email=email, password=password))
+        found = sign_in.sync(client=client, body=CredentialsRequest(email=email, password=password))
     return AuthenticatedClient(base_url=site, token=expect(TokenPair, found).access)
 
 
 def main(site: str, email: str, password: str) -> None:
-    with sign_in(site, email, password) as client:
-        coins = expect(PaginatedCoinRowList, cryptocurrencies_list.sync(client=client, page_size=5))
+    with signed_in(site, email, password) as client:
+        coins = expect(PaginatedCoinRowList, list_cryptocurrencies.sync(client=client, page_size=5))
         for coin in coins.results:
             print(coin.id, coin.price_usd, coin.as_of, "stale" if coin.is_stale else "fresh")
 
-        fan = expect(Forecast, forecast_retrieve.sync("bitcoin", client=client))
+        fan = expect(Forecast, get_forecast.sync("bitcoin", client=client))
         for one in fan.horizons:
             band, baseline = one.band_80, one.baseline.band_80
             print(one.horizon_days, band.low, band.high, "baseline:", baseline.low, baseline.high, one.evidence.label)
 
-        portfolio = expect(Portfolio, portfolios_create.sync(client=client, body=PortfolioRequest(name="By example")))
+        portfolio = expect(Portfolio, create_portfolio.sync(client=client, body=PortfolioRequest(name="By example")))
         bought = TransactionRequest(
             coin="bitcoin", kind=TransactionKindEnum.BUY, quantity="0.25", unit_price_usd="60000"
         )  # fmt: skip
         key = str(uuid4())
         for _ in range(2):  # the second one changes nothing: the key is the same
-            made = portfolios_transactions_create.sync(portfolio.id, client=client, body=bought, idempotency_key=key)
+            made = create_transaction.sync(portfolio.id, client=client, body=bought, idempotency_key=key)
             expect(Transaction, made)
-        rows = expect(PaginatedTransactionList, portfolios_transactions_list.sync(portfolio.id, client=client))
-        worth = expect(Valuation, portfolios_valuation_retrieve.sync(portfolio.id, client=client))
+        rows = expect(PaginatedTransactionList, list_transactions.sync(portfolio.id, client=client))
+        worth = expect(Valuation, get_portfolio_valuation.sync(portfolio.id, client=client))
         print(rows.count, "transaction,", "worth", worth.value_usd)
 
-        refused = portfolios_transactions_create.sync_detailed(
+        refused = create_transaction.sync_detailed(
             portfolio.id,
             client=client,
             body=TransactionRequest(coin="bitcoin", kind=TransactionKindEnum.SELL, quantity="1"),
