@@ -60,6 +60,11 @@ def single_flight(name: str, *, holder: str, seconds: float) -> Iterator[Turn]:
         Lease.objects.filter(name=name, token=turn.token).update(expires_at=None, holder="")
 
 
+def let_go(name: str, *, holder: str) -> None:
+    """Frees a lease that this holder left behind: its worker was killed when the work was done, but not the lease."""
+    Lease.objects.filter(name=name, holder=holder).update(expires_at=None, holder="")
+
+
 def database_now() -> datetime:
     """The database's clock, which all hosts share: a host whose own clock is set wrong fills no wrong slot."""
     query = "SELECT clock_timestamp()" if connection.vendor == "postgresql" else "SELECT strftime('%Y-%m-%d %H:%M:%f')"

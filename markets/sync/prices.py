@@ -14,7 +14,7 @@ from markets.coingecko.schemas import MarketRow
 from markets.coingecko.series import floor_time
 from markets.ingest import Slot, write_rows
 from markets.latest import is_priced, write_latest
-from markets.lease import database_now
+from markets.lease import database_now, let_go
 from markets.models import Cryptocurrency, Interval, SyncRun
 from markets.planning import plan_at
 from markets.rollup import roll_up
@@ -52,6 +52,8 @@ def sync_prices(*, client: CoinGeckoClient, now: datetime | None = None, task_id
     now = now or database_now()
     slot_at = floor_time(now, SLOT)
     if SyncRun.objects.filter(kind=SyncRun.Kind.PRICES, slot_at=slot_at, state=SyncRun.State.SUCCEEDED).exists():
+        if task_id:  # delivered again after a kill: nobody else would free its lease before it runs out
+            let_go(SyncRun.Kind.PRICES.value, holder=task_id)
         return None
     tally = Tally()
     with single_run(SyncRun.Kind.PRICES, tally, task_id=task_id, slot_at=slot_at) as step:

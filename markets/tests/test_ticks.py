@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.utils import timezone
 
 from markets import sync
 from markets.coingecko import planner
 from markets.coingecko.errors import CoinGeckoError
 from markets.coingecko.schemas import MarketChart
-from markets.models import Cryptocurrency, Interval, PriceData, SyncRun
+from markets.models import Cryptocurrency, Interval, Lease, PriceData, SyncRun
 from markets.planning import current_plan
 from markets.sample.universe import STALE_COIN_ID
 from markets.sync import coins as coins_module
@@ -61,6 +62,14 @@ def test_it_fills_no_slot_twice_when_the_clock_is_stepped_back_by_an_hour(world:
     for minutes in range(60, 120, 5):
         assert world.tick(START + timedelta(minutes=minutes)) is None
     assert (PriceData.objects.count(), world.calls()) == (stored, asked)
+
+
+def test_it_frees_what_a_job_left_behind_that_was_killed_when_its_tick_was_stored(world: World) -> None:
+    world.tick(START)
+    Lease.objects.filter(name="prices").update(holder="killed", expires_at=timezone.now() + timedelta(minutes=4))
+    assert sync.sync_prices(client=world.client, now=START, task_id="killed") is None  # delivered again
+    assert world.tick(START + SLOT) is not None
+    assert slots_of("bitcoin") == [START, START + SLOT]
 
 
 def test_it_does_not_store_a_price_that_upstream_saw_long_ago(tmp_path: Path, settings: LazySettings, db: None) -> None:
