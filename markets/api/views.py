@@ -16,7 +16,14 @@ from cryptopredict.rest.conditional import ConditionalMixin
 from cryptopredict.rest.pagination import LINKS, PageNumbers, page_schema
 from cryptopredict.rest.query import StrictQueryMixin
 from markets.api import parameters, serializers
-from markets.api.serializers import COIN_COLUMNS, LATEST_COLUMNS, LIST_COLUMNS, rows_of
+from markets.api.serializers import (
+    COIN_COLUMNS,
+    LATEST_COLUMNS,
+    LIST_COLUMNS,
+    PAGE_COLUMNS,
+    SPARKLINE_AS_WRITTEN,
+    rows_of,
+)
 from markets.models import Cryptocurrency
 from markets.querysets import CryptocurrencyQuerySet
 from markets.search import search_coins
@@ -92,8 +99,9 @@ class CoinListView(PublicView, ListAPIView[Cryptocurrency]):
 
     @extend_schema(operation_id="cryptocurrencies_list", tags=TAGS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.selected().values_list(*LIST_COLUMNS.values()))
-        return self.get_paginated_response(rows_of(LIST_COLUMNS, page, timezone.now()))
+        coins = self.selected().annotate(**SPARKLINE_AS_WRITTEN)
+        page = self.paginate_queryset(coins.values_list(*PAGE_COLUMNS.values()))
+        return self.get_paginated_response(rows_of(PAGE_COLUMNS, page, timezone.now()))
 
     def selected(self) -> QuerySet[Cryptocurrency]:
         coins = Cryptocurrency.objects.listed()
