@@ -68,21 +68,25 @@ def evidence_at(row: dict[str, Any]) -> Evidence:
 
 
 def predictions_of(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """A page of the ledger; each record is looked up once for all its rows."""
+    """A page of the ledger; each record is looked up, and written out, once for all its rows."""
     published = evidence_by_horizon()
     challengers: dict[int, dict[int, Evidence]] = {}
+    written: dict[tuple[int | None, int], dict[str, Any]] = {}
     answers = []
     for row in rows:
-        model = row["model_id"]
+        model, horizon = row["model_id"], row["horizon_days"]
         if row["is_shadow"] and model not in challengers:
             challengers[model] = evidence_of_model(model)
-        by_horizon = challengers[model] if row["is_shadow"] else published
-        answers.append(prediction_of(row, by_horizon.get(row["horizon_days"]) or no_evidence(), now))
+        key = (model if row["is_shadow"] else None, horizon)
+        if key not in written:
+            by_horizon = challengers[model] if row["is_shadow"] else published
+            written[key] = evidence_of(by_horizon.get(horizon) or no_evidence())
+        answers.append(prediction_of(row, written[key], now))
     return answers
 
 
-def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dict[str, Any]:
-    """One forecast of the ledger, from a row of LEDGER_VALUES."""
+def prediction_of(row: dict[str, Any], evidence: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """One forecast of the ledger, from a row of LEDGER_VALUES and what `evidence_of` answers."""
     return {
         **{name: row[column] for name, column in LEDGER_COLUMNS.items()},
         "horizon_days": row["horizon_days"] or None,
@@ -90,7 +94,7 @@ def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dic
         "is_stale": now - row["cutoff_at"] > STALE_AFTER,
         "data_source": source_of(row["is_sample"]),
         "levels": LEVELS,
-        "evidence": evidence_of(evidence),
+        "evidence": evidence,
         "scores": {name: row[name] for name in SCORES},
         "chain": {name: row[name] for name in CHAIN},
     }
