@@ -21,7 +21,7 @@ COPY locale locale
 RUN VAR_DIR=/tmp/build python manage.py collectstatic --no-input --verbosity 0 --skip-checks && rm -rf /tmp/build
 USER cryptopredict
 EXPOSE 8000
-CMD ["gunicorn", "cryptopredict.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
+CMD ["gunicorn", "cryptopredict.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", "--threads", "20", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
 
 FROM web AS trainer
 USER root

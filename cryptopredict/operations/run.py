@@ -131,7 +131,7 @@ def site_programs(port: int) -> list[Program]:
     return [
         Program(
             "web",
-            [*gunicorn, "--workers", "1", "--worker-class", "gthread", "--threads", "4", "--no-control-socket"],
+            [*gunicorn, "--workers", "1", "--worker-class", "gthread", "--threads", "20", "--no-control-socket"],
             grace_seconds=5,
         ),
         Program("worker", [*worker, "-n", "worker@%h", "-Q", "ingest,forecasts", "-c", "2"]),
