@@ -17,7 +17,7 @@ from cryptopredict.tests.servers import accepts_connections, free_port, running_
 UNLIMITED = dict.fromkeys(
     ("API_RATE_ANONYMOUS", "API_RATE_USER", "API_RATE_SIGN_IN", "API_RATE_ACCOUNT"), "1000000000/min"
 )
-THREADS = "4"
+THREADS = "20"  # as in the Dockerfile
 
 
 @contextmanager
