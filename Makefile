@@ -15,7 +15,7 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS)
 # Tests on local files must not meet a database or a Redis that the shell happens to name.
 LOCALLY := env -u DATABASE_URL -u REDIS_URL
 
-.PHONY: help setup run test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
+.PHONY: help setup run client test test-fast test-local test-servers test-faults test-soak servers lint types imports check bench
 
 help:
 	@echo "make run          start the site; MARKET=live|sample|replay DATA=<folder> PORT=8000"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-soak    play a month and a day of 5,000 coins in fast-forward (about 20 minutes)"
 	@echo "make check        lint, types, import rules, migrations, deployment check, all tests"
 	@echo "make bench        measure against peers and physical limits; ONLY=P1,P3"
+	@echo "make client       generate the typed Python client into clients/python/cryptopredict-client"
 	@echo "make setup        prepare .venv"
 
 setup:
@@ -32,6 +33,12 @@ setup:
 
 run: setup
 	@MARKET="$(MARKET)" DATA="$(DATA)" PORT="$(PORT)" exec $(PY) -m cryptopredict.operations.run
+
+# From the OpenAPI document of this checkout; the generator formats by ruff, which it finds on the PATH.
+client: setup
+	$(LOCALLY) MARKET=sample $(PY) manage.py spectacular --format openapi-json --file clients/python/openapi.json
+	PATH="$(abspath $(VENV)/bin):$$PATH" openapi-python-client generate --path clients/python/openapi.json \
+	  --config clients/python/config.yml --output-path clients/python/cryptopredict-client --overwrite --fail-on-warning
 
 test: setup servers test-local test-servers test-faults
 

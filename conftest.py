@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from cryptopredict.tests.servers import ServerMissing, running_postgres, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from pytest_django import Settings
 
 # A test that asks for one of these is of that kind, without saying so again.
 MARK_OF_FIXTURE = {"postgres_url": "postgres", "redis_url": "redis", "browser": "browser"}
@@ -34,6 +36,15 @@ def _empty_cache() -> Iterator[None]:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture
+def shared_answers(settings: "Settings", tmp_path: Path) -> None:
+    """Public answers are kept and shared, as on a real site: in a folder, or in Redis where REDIS_URL names one."""
+    kept = {**settings.CACHES["default"], "KEY_PREFIX": "answers"}
+    if not os.environ.get("REDIS_URL"):
+        kept["LOCATION"] = str(tmp_path / "answers")
+    settings.CACHES = {**settings.CACHES, "answers": kept}
 
 
 @pytest.fixture(scope="session", autouse=True)

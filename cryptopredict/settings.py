@@ -310,6 +310,7 @@ if REDIS_URL:
             "KEY_PREFIX": MARKET,
         }
     }
+    CACHES["answers"] = {**CACHES["default"], "KEY_PREFIX": f"{MARKET}-answers"}
 else:
     CACHES = {
         "default": {
@@ -317,7 +318,13 @@ else:
             "LOCATION": str(MARKET_DIR / "cache"),
             # Throttle counts and idempotency keys live here: too small a cache would drop them at random.
             "OPTIONS": {"MAX_ENTRIES": 10_000},
-        }
+        },
+        # Answers that rest/answers.py shares, apart from what must not be dropped to make room for them.
+        "answers": {
+            "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+            "LOCATION": str(MARKET_DIR / "answers"),
+            "OPTIONS": {"MAX_ENTRIES": 1_000},
+        },
     }
 
 # Celery: read by cryptopredict/celery.py ------------------------------------------------------------

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from cryptopredict import views
+from cryptopredict import developers, views
 from cryptopredict.api import docs_urlpatterns
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("predictions.urls")),
     path("", include("portfolios.urls")),
     path("", include("accounts.urls")),
+    path("developers/", developers.page, name="developers"),
     path("status/", views.status, name="status"),
     path("ops/", include("cryptopredict.operations.pages.urls")),
     path("theme/", views.theme, name="theme"),

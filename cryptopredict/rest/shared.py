@@ -30,12 +30,13 @@ def count(key: str, *, keep_seconds: int) -> int:
             return number
     if isinstance(cache, FailFastRedisCache):
         return cache.count(key, keep_seconds)
-    if cache.add(key, 1, keep_seconds):
-        return 1
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # it ran out between the two calls
-        return 1
+    for _ in range(2):
+        try:
+            return int(cache.incr(key))  # first, for all calls of a window but one find their counter
+        except ValueError:
+            if cache.add(key, 1, keep_seconds):
+                return 1
+    return 1  # another one began it and it ran out again between the calls
 
 
 def claim(key: str, value: Any, *, keep_seconds: int) -> bool:

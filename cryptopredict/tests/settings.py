@@ -39,7 +39,7 @@ if os.environ.get("REDIS_URL") and _worker:
     os.environ["REDIS_URL"] = re.sub(r"(?<=[^/])/\d*$", "", os.environ["REDIS_URL"]) + f"/{_worker[1]}"
 
 from cryptopredict.settings import *  # noqa: E402, F403
-from cryptopredict.settings import DATABASES, STORAGES  # noqa: E402
+from cryptopredict.settings import CACHES, DATABASES, STORAGES  # noqa: E402
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
@@ -47,6 +47,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 (_folder / "static").mkdir()  # where collectstatic would have put its files
+# A test's rows are never committed, so that no change of them is announced: see tests/rest/test_answers.py.
+CACHES["answers"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 MAIL_IN_BACKGROUND = False
 if not os.environ.get("DATABASE_URL"):

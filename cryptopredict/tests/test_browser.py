@@ -138,6 +138,7 @@ def test_it_takes_a_person_from_signing_up_to_the_value_of_a_purchase(page: "Pag
         "/method/",
         "/status/",
         "/forecasts/1/",
+        "/developers/",
         "/sign-in/",
         "/sign-up/",
         "/account/reset/",

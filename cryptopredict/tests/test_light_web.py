@@ -11,9 +11,12 @@ CODE = """
 import json, sys
 import psutil
 from django.test import Client
+from markets import series
 client = Client(SERVER_NAME="localhost")
 paths = ["/", "/track-record/", "/method/", "/status/", "/sign-in/", "/api/v1/cryptocurrencies/"]
 statuses = {path: client.get(path).status_code for path in paths}
+slots = series.Columns(*[[float(place % 97) for place in range(9_000)]] * 7)
+assert len(series.kept_places(slots, series.MAX_POINTS)) <= series.MAX_POINTS  # brings in the library that thins
 loaded = [name for name in ("tensorflow", "keras", "tf2onnx") if name in sys.modules]
 print(json.dumps({"statuses": statuses, "loaded": loaded, "mb": psutil.Process().memory_info().rss / 1e6}))
 """

@@ -15,7 +15,7 @@ from django.utils import timezone
 from cryptopredict.operations.models import TaskRun
 from markets.models import Cryptocurrency, SyncRun
 
-PUBLIC = ("/", "/track-record/", "/method/", "/status/", "/sign-in/", "/sign-up/")
+PUBLIC = ("/", "/track-record/", "/method/", "/status/", "/developers/", "/sign-in/", "/sign-up/")
 
 
 def broken(request: HttpRequest) -> HttpResponse:

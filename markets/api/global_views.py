@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.db.models import Count, Max, Sum
-from django.utils import timezone
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
+from cryptopredict.rest.answers import Clock
 from markets.api.serializers import SourcedSerializer, figure
 from markets.api.views import TAGS, PublicView
 from markets.models import Cryptocurrency
@@ -41,11 +41,11 @@ class GlobalView(PublicView):
     """Totals and dominance."""
 
     @extend_schema(operation_id="cryptocurrencies_global", tags=TAGS, responses=GlobalSerializer)
-    def get(self, request: Request) -> Response:
-        return Response(global_figures())
+    def get(self, request: Request) -> HttpResponse:
+        return self.share(request, global_figures)
 
 
-def global_figures() -> dict[str, Any]:
+def global_figures(clock: Clock) -> dict[str, Any]:
     """Totals over the listed coins with a price, in two queries; unknown is None."""
     priced = Cryptocurrency.objects.listed().priced()
     totals = priced.aggregate(
@@ -64,6 +64,6 @@ def global_figures() -> dict[str, Any]:
         ],
         "basis": BASIS,
         "as_of": as_of,
-        "is_stale": as_of is None or timezone.now() - as_of > 2 * Cryptocurrency.SHORTEST_PERIOD,
+        "is_stale": as_of is None or clock.is_past(as_of + 2 * Cryptocurrency.SHORTEST_PERIOD),
         "data_source": data_source(),
     }

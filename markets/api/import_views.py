@@ -25,11 +25,11 @@ from markets.importing import MAX_BYTES, BadFile, Import, import_prices
 logger = logging.getLogger(__name__)
 FILE = "file"
 ENVELOPE_BYTES = 10_000  # what multipart puts around a file
-CSV_BODY = {"type": "string", "description": "A CSV file in UTF-8."}
+CSV_BODY = {"type": "string", "format": "binary", "description": "A CSV file in UTF-8."}
 FORM_BODY = {
     "type": "object",
     "required": [FILE],
-    "properties": {FILE: {"type": "string", "format": "binary", "description": "A CSV file in UTF-8."}},
+    "properties": {FILE: CSV_BODY},
 }
 
 

@@ -73,6 +73,10 @@ class IdsField(serializers.CharField):
 
 class CoinListQuery(QuerySerializer):
     pagination_class = PageNumbers
+    # Of these hardly two callers give the same.
+    free_parameters = frozenset(
+        {"q", "ids", *(f"{side}_{name}" for side in ("min", "max") for name in ("price", "market_cap", "volume_24h"))}
+    )
 
     q = serializers.CharField(required=False, max_length=100, help_text="Part of an id, symbol or name.")
     ids = IdsField(required=False, help_text=f"Coin ids between commas, at most {MAX_IDS}.")

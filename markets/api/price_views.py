@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -14,6 +14,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cryptopredict.rest.answers import Clock
 from cryptopredict.rest.errors import ApiProblem
 from cryptopredict.rest.query import StrictQueryMixin
 from markets.api import parameters, serializers
@@ -34,9 +35,13 @@ class SeriesView(PublicView):
     """One coin's prices as columns, thinned with the extremes kept."""
 
     query_class = parameters.SeriesQuery
+    free_parameters = frozenset({"start", "end"})
 
     @extend_schema(operation_id="prices_list", tags=TAGS, responses=serializers.SeriesSerializer)
-    def get(self, request: Request, coingecko_id: str) -> Response:
+    def get(self, request: Request, coingecko_id: str) -> HttpResponse:
+        return self.share(request, lambda clock: self.series(coingecko_id, clock))
+
+    def series(self, coingecko_id: str, clock: Clock) -> dict[str, Any]:
         coin = get_coin(coingecko_id)
         series = price_series(
             coin,
@@ -46,7 +51,7 @@ class SeriesView(PublicView):
             max_points=self.query["max_points"],
         )
         columns = {name: values for name, values in vars(series).items() if name in serializers.SERIES_FIELDS}
-        return Response({**coin_source(coin), **columns})
+        return {**coin_source(coin, clock), **columns}
 
 
 class CandlesView(PublicView):
@@ -60,15 +65,15 @@ class CandlesView(PublicView):
         made = candles(coin, interval=self.query["interval"], start=self.query["start"], end=self.query["end"])
         if len(made.at) > MAX_POINTS:
             raise parameters.too_many_candles()
-        return Response({**coin_source(coin), **vars(made)})
+        return Response({**coin_source(coin, Clock()), **vars(made)})
 
 
 class LatestPriceView(PublicView):
     """One coin's latest figures."""
 
     @extend_schema(operation_id="prices_latest", tags=TAGS, responses=serializers.SourcedLatestPriceSerializer)
-    def get(self, request: Request, coingecko_id: str) -> Response:
-        return Response(coin_answer(coingecko_id, LATEST_COLUMNS))
+    def get(self, request: Request, coingecko_id: str) -> HttpResponse:
+        return self.share(request, lambda clock: coin_answer(coingecko_id, LATEST_COLUMNS, clock))
 
 
 class LatestPricesView(PublicView):
@@ -77,12 +82,15 @@ class LatestPricesView(PublicView):
     query_class = parameters.LatestQuery
 
     @extend_schema(operation_id="prices_latest_many", tags=TAGS, responses=serializers.LatestPricesSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
+        return self.share(request, self.latest)
+
+    def latest(self, clock: Clock) -> dict[str, Any]:
         ids = self.query["ids"]
-        found = rows(Cryptocurrency.objects.filter(coingecko_id__in=ids), LATEST_COLUMNS)
+        found = rows(Cryptocurrency.objects.filter(coingecko_id__in=ids), LATEST_COLUMNS, clock)
         by_id = {row["id"]: row for row in found}
         parameters.check_known("ids", ids, set(by_id))
-        return Response({**market_source(found), "results": [by_id[coin] for coin in ids]})
+        return {**market_source(found, clock), "results": [by_id[coin] for coin in ids]}
 
 
 class PriceAtView(PublicView):
@@ -173,7 +181,7 @@ class StatisticsView(PublicView):
         prices = self.daily_prices(coin.coingecko_id)
         other = [] if coin.coingecko_id == BENCHMARK else self.daily_prices(BENCHMARK)
         together = correlation(prices, other)
-        return Response({**coin_source(coin), **summarise(prices), "correlation_with_bitcoin": together})
+        return Response({**coin_source(coin, Clock()), **summarise(prices), "correlation_with_bitcoin": together})
 
     def daily_prices(self, coingecko_id: str) -> list[DailyPrices]:
         slots = PriceData.objects.sound().filter(coin__coingecko_id=coingecko_id, interval=Interval.DAY)

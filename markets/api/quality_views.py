@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from cryptopredict.rest.answers import Clock
 from markets.api import parameters, quality_serializers
 from markets.api.views import PublicView, coin_source, get_coin
 from markets.models import Cryptocurrency, DataFault, Interval, Restatement
@@ -36,7 +37,7 @@ class QualityView(PublicView):
         covered = coverages(coin, dict.fromkeys(intervals, (start, end)))
         return Response(
             {
-                **coin_source(coin),
+                **coin_source(coin, Clock()),
                 "start": start,
                 "end": end,
                 "checked_at": last_checked_at(),

@@ -1,12 +1,13 @@
 """What the market's endpoints answer: the shapes that OpenAPI shows, and the rows that fill them."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from django.db.models import ExpressionWrapper, F, JSONField
 from rest_framework import serializers
 
+from cryptopredict.rest.answers import Clock
 from markets.models import Interval
 from markets.series import CANDLES
 
@@ -55,12 +56,12 @@ SPARKLINE_AS_WRITTEN = {"sparkline_as_written": ExpressionWrapper(F("sparkline_7
 PAGE_COLUMNS = {**LIST_COLUMNS, "sparkline_7d": "sparkline_as_written"}
 
 
-def rows_of(columns: dict[str, str], values: Any, now: datetime) -> list[dict[str, Any]]:
+def rows_of(columns: dict[str, str], values: Any, clock: Clock) -> list[dict[str, Any]]:
     """Answer rows from `values_list(*columns.values())` tuples, each with its own `is_stale`."""
     rows = [dict(zip(columns, row, strict=True)) for row in values]
     for row in rows:
         fresh_for = 2 * timedelta(seconds=row["sync_every_seconds"])
-        row["is_stale"] = row["as_of"] is None or now - row["as_of"] > fresh_for
+        row["is_stale"] = row["as_of"] is None or clock.is_past(row["as_of"] + fresh_for)
     return rows
 
 

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cryptopredict.rest import staff
+from cryptopredict.rest.answers import Clock
 from cryptopredict.rest.errors import ApiProblem
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.query import QuerySerializer
@@ -91,7 +92,7 @@ class OneCoinView(CoinView):
         body = ChangeCoinSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         set_tracked(request, coin, **body.validated_data)
-        return Response(coin_answer(coingecko_id, COIN_COLUMNS))
+        return Response(coin_answer(coingecko_id, COIN_COLUMNS, Clock()))
 
     @extend_schema(operation_id="cryptocurrencies_destroy", tags=TAGS, responses={204: None})
     def delete(self, request: Request, coingecko_id: str) -> Response:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
-from django.utils import timezone
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
@@ -12,7 +12,8 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cryptopredict.rest.conditional import ConditionalMixin
+from cryptopredict.rest.answers import Clock
+from cryptopredict.rest.conditional import SharedMixin
 from cryptopredict.rest.pagination import LINKS, PageNumbers, page_schema
 from cryptopredict.rest.query import StrictQueryMixin
 from markets.api import parameters, serializers
@@ -34,7 +35,7 @@ TAGS = ["Cryptocurrencies"]
 MOVES_WITHIN = timedelta(days=1)
 
 
-class PublicView(ConditionalMixin, StrictQueryMixin):
+class PublicView(SharedMixin, StrictQueryMixin):
     """Open to everyone, conditional, and strict about its parameters."""
 
     permission_classes = (AllowAny,)
@@ -51,29 +52,25 @@ def get_coin(coingecko_id: str) -> Cryptocurrency:
     return coin
 
 
-def coin_source(coin: Cryptocurrency) -> dict[str, Any]:
+def coin_source(coin: Cryptocurrency, clock: Clock) -> dict[str, Any]:
     """What every answer about one coin's prices says."""
-    return {"id": coin.coingecko_id, "as_of": coin.price_at, "is_stale": coin.is_stale, "data_source": data_source()}
+    is_stale = coin.price_at is None or clock.is_past(coin.price_at + coin.fresh_for)
+    return {"id": coin.coingecko_id, "as_of": coin.price_at, "is_stale": is_stale, "data_source": data_source()}
 
 
-def market_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def market_source(rows: list[dict[str, Any]], clock: Clock) -> dict[str, Any]:
     """What an answer with many coins says of them all: the newest price's time, and whether even that is stale."""
     newest = max((row["as_of"] for row in rows if row["as_of"]), default=None)
-    is_stale = newest is None or timezone.now() - newest > 2 * Cryptocurrency.SHORTEST_PERIOD
+    is_stale = newest is None or clock.is_past(newest + 2 * Cryptocurrency.SHORTEST_PERIOD)
     return {"as_of": newest, "is_stale": is_stale, "data_source": data_source()}
 
 
-def rows(coins: QuerySet[Cryptocurrency], columns: dict[str, str]) -> list[dict[str, Any]]:
-    return rows_of(columns, coins.values_list(*columns.values()), timezone.now())
+def rows(coins: QuerySet[Cryptocurrency], columns: dict[str, str], clock: Clock) -> list[dict[str, Any]]:
+    return rows_of(columns, coins.values_list(*columns.values()), clock)
 
 
 class MarketPages(PageNumbers):
     """Pages that also say how old their newest price is and where the figures come from."""
-
-    def get_paginated_response(self, data: Any) -> Response:
-        response = super().get_paginated_response(data)
-        response.data = {**market_source(data), **response.data}
-        return response
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         whole = {"type": "integer", "minimum": 0}
@@ -93,15 +90,20 @@ class CoinListView(PublicView, ListAPIView[Cryptocurrency]):
     """The market list: filtered, ordered, in pages."""
 
     query_class = parameters.CoinListQuery
+    free_parameters = parameters.CoinListQuery.free_parameters
     pagination_class = MarketPages
     serializer_class = serializers.CoinRowSerializer
     queryset = Cryptocurrency.objects.listed()
 
     @extend_schema(operation_id="cryptocurrencies_list", tags=TAGS)
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return self.share(request, self.page)
+
+    def page(self, clock: Clock) -> dict[str, Any]:
         coins = self.selected().annotate(**SPARKLINE_AS_WRITTEN)
-        page = self.paginate_queryset(coins.values_list(*PAGE_COLUMNS.values()))
-        return self.get_paginated_response(rows_of(PAGE_COLUMNS, page, timezone.now()))
+        values = self.paginate_queryset(coins.values_list(*PAGE_COLUMNS.values()))
+        found = rows_of(PAGE_COLUMNS, values, clock)
+        return {**market_source(found, clock), **self.get_paginated_response(found).data}
 
     def selected(self) -> QuerySet[Cryptocurrency]:
         coins = Cryptocurrency.objects.listed()
@@ -140,27 +142,32 @@ class CoinSearchView(PublicView):
 
     @extend_schema(operation_id="cryptocurrencies_search", tags=TAGS, responses=serializers.SearchSerializer)
     def get(self, request: Request) -> Response:
-        now = timezone.now()
+        clock = Clock()
         coins = search_coins(self.query["q"], limit=self.query["limit"])
-        found = rows_of(LIST_COLUMNS, [[getattr(coin, name) for name in LIST_COLUMNS.values()] for coin in coins], now)
-        return Response({**market_source(found), "results": found})
+        values = [[getattr(coin, name) for name in LIST_COLUMNS.values()] for coin in coins]
+        found = rows_of(LIST_COLUMNS, values, clock)
+        return Response({**market_source(found, clock), "results": found})
 
 
 class MoversView(PublicView):
     """The largest rises and falls among coins that are still traded."""
 
     query_class = parameters.MoversQuery
+    free_parameters = frozenset({"min_volume_24h"})
 
     @extend_schema(operation_id="cryptocurrencies_movers", tags=TAGS, responses=serializers.MoversSerializer)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
+        return self.share(request, self.movers)
+
+    def movers(self, clock: Clock) -> dict[str, Any]:
         column = parameters.PERIODS[self.query["period"]]
         moving = self.moving()
         limit = self.query["limit"]
         gainers = moving.filter(**{f"{column}__gt": 0}).order_by(f"-{column}", "coingecko_id")[:limit]
         losers = moving.filter(**{f"{column}__lt": 0}).order_by(column, "coingecko_id")[:limit]
-        up, down = rows(gainers, LATEST_COLUMNS), rows(losers, LATEST_COLUMNS)
+        up, down = rows(gainers, LATEST_COLUMNS, clock), rows(losers, LATEST_COLUMNS, clock)
         answer = {"period": self.query["period"], "gainers": up, "losers": down}
-        return Response({**market_source(up + down), **answer})
+        return {**market_source(up + down, clock), **answer}
 
     def moving(self) -> CryptocurrencyQuerySet:
         coins = Cryptocurrency.objects.listed().priced()
@@ -177,12 +184,12 @@ class CoinView(PublicView):
     """One coin with its latest figures."""
 
     @extend_schema(operation_id="cryptocurrencies_retrieve", tags=TAGS, responses=serializers.CoinSerializer)
-    def get(self, request: Request, coingecko_id: str) -> Response:
-        return Response(coin_answer(coingecko_id, COIN_COLUMNS))
+    def get(self, request: Request, coingecko_id: str) -> HttpResponse:
+        return self.share(request, lambda clock: coin_answer(coingecko_id, COIN_COLUMNS, clock))
 
 
-def coin_answer(coingecko_id: str, columns: dict[str, str]) -> dict[str, Any]:
+def coin_answer(coingecko_id: str, columns: dict[str, str], clock: Clock) -> dict[str, Any]:
     """One coin's figures with their source, or 404."""
     coin = get_coin(coingecko_id)
     figures = {name: getattr(coin, column) for name, column in columns.items()}
-    return {**figures, **coin_source(coin)}
+    return {**figures, **coin_source(coin, clock)}

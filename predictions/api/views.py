@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from cryptopredict.rest import shared
+from cryptopredict.rest.answers import Clock
 from cryptopredict.rest.errors import ApiProblem, FieldError
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.query import QuerySerializer, StrictQueryMixin
@@ -36,7 +37,7 @@ from predictions.api.answers import (
 )
 from predictions.api.export import COLUMNS, RECORD_COLUMNS, ledger_rows, record_rows
 from predictions.desk import NotForecastable, forecast_now
-from predictions.fans import NoForecast, fan_from, forecast_for
+from predictions.fans import STALE_AFTER, NoForecast, fan_from, forecast_for
 from predictions.forecasting.artifact import ArtifactError
 from predictions.history import NoHistory
 from predictions.ledger import verify_chain
@@ -60,8 +61,11 @@ class ForecastView(PublicView):
     max_age_seconds = 60
 
     @extend_schema(operation_id="forecast_retrieve", tags=TAGS, responses=serializers.ForecastSerializer)
-    def get(self, request: Request, coingecko_id: str) -> Response:
-        fan = forecast_for(get_coin(coingecko_id))
+    def get(self, request: Request, coingecko_id: str) -> HttpResponse:
+        return self.share(request, lambda clock: self.fan(coingecko_id, clock))
+
+    def fan(self, coingecko_id: str, clock: Clock) -> dict[str, Any]:
+        fan = forecast_for(get_coin(coingecko_id), now=clock.now)
         if isinstance(fan, NoForecast):
             raise no_forecast(fan.code, fan.reason)
         horizons = fan.horizons
@@ -69,7 +73,8 @@ class ForecastView(PublicView):
             horizons = [one for one in horizons if one.horizon_days == wanted]
             if not horizons:
                 raise no_forecast("none_at_horizon", f"The newest forecast has no horizon of {wanted} days.")
-        return Response(fan_of(fan, horizons))
+        clock.is_past(fan.cutoff_at + STALE_AFTER)
+        return fan_of(fan, horizons)
 
 
 def no_forecast(code: str, reason: str, status: int = status.HTTP_404_NOT_FOUND) -> ApiProblem:
