@@ -18,7 +18,7 @@ from cryptopredict.rest.errors import ApiProblem
 
 T = TypeVar("T")
 
-NICENESS = 10  # added to the process' own; Argon2's own threads take it over from the one that starts them
+NICENESS = 19  # added to the process' own; Argon2's own threads take it over from the one that starts them
 MAX_WAITING = 16  # of a web process' 20 threads: the others go on serving everybody else
 _waiting = threading.Semaphore(MAX_WAITING)
 

@@ -21,17 +21,21 @@ def model() -> TrainedModel:
 
 
 def fill_ledger(rows: int) -> None:
-    """Brings the ledger to so many forecasts: five horizons of each coin at each cutoff, nine in ten of them scored."""
+    """Brings the ledger to so many forecasts, five horizons of fifty coins at each cutoff; nine in ten are scored."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(sequence), 0) FROM predictions_prediction")
         present = cursor.fetchone()[0]
         cursor.execute("SET statement_timeout = 0")
-        cursor.execute(
-            INSERT,
-            {"first": present + 1, "last": rows, "scored": rows * 9 // 10, "model": model().pk, "coin": coin_ids()[0]},
-        )
+        add_forecasts(present + 1, rows, scored=rows * 9 // 10, first_coin=coin_ids()[0])
         cursor.execute("RESET statement_timeout")
         cursor.execute("VACUUM (ANALYZE) predictions_prediction")
+
+
+def add_forecasts(first: int, last: int, *, scored: int, first_coin: int, coins: int = 50) -> None:
+    """Writes the forecasts of these places in the chain; those up to `scored` have an outcome."""
+    places = {"first": first, "last": last, "scored": scored, "model": model().pk}
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT, {**places, "coin": first_coin, "coins": coins})
 
 
 INSERT = """
@@ -41,7 +45,7 @@ INSERT INTO predictions_prediction (
     counts_as_evidence, is_sample, is_shadow, hash_version, inputs_sha256, previous_hash, row_hash, state, void_reason,
     outcome_hash, actual_price, scored_at, crps, crps_model, crps_fhs, crps_ewma, interval_score_80, is_hit_80,
     is_hit_95)
-SELECT place, %(coin)s + (place / 5) %% 50, %(model)s, '1d', horizon, 24 * horizon, cutoff,
+SELECT place, %(coin)s + (place / 5) %% %(coins)s, %(model)s, '1d', horizon, 24 * horizon, cutoff,
     cutoff + horizon * interval '1 day', cutoff, 100 + chance, 'model', 1.1, 1.2, quantiles, quantiles, quantiles,
     quantiles, 'too early', true, true, false,
     2, md5(place::text) || md5('inputs'), md5(place::text) || md5('previous'), md5(place::text) || md5('row'),

@@ -16,7 +16,8 @@ def run() -> Iterator[Result]:
     fill_coins()
     with installation() as made:
         file = made.folder / "bytes"
-        line = Connection(start_ours(made, wsgi="bench.peers.bare:application", **{BYTES_IN: str(file)}))
+        environment = {BYTES_IN: str(file), "DJANGO_SETTINGS_MODULE": "bench.peers.bare_settings"}
+        line = Connection(start_ours(made, **environment))
         list_request = request("GET", OURS)
         answer = line.send(list_request)
         file.write_bytes(answer.body)

@@ -43,9 +43,9 @@ def redis_of(url: str) -> redis.Redis:
     return redis.from_url(url)
 
 
-def start_ours(made: Installation, *, workers: int = 1, wsgi: str = "cryptopredict.wsgi", **environment: str) -> int:
+def start_ours(made: Installation, *, workers: int = 1, **environment: str) -> int:
     """The product by gunicorn, as the Dockerfile has it; returns its port."""
-    return _started(made, _gunicorn(wsgi, workers), **environment)
+    return _started(made, _gunicorn("cryptopredict.wsgi", workers), **environment)
 
 
 def start_drf(made: Installation) -> int:

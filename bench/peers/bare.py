@@ -4,7 +4,6 @@ import functools
 import os
 from pathlib import Path
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.urls import include, path
 
@@ -29,7 +28,3 @@ urlpatterns = [
     path("bench/304/", not_modified),
     path("", include("cryptopredict.urls")),
 ]
-
-if BYTES_IN in os.environ:
-    settings.ROOT_URLCONF = __name__
-    from cryptopredict.wsgi import application as application
