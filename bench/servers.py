@@ -4,10 +4,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg2
 import redis
 
 from cryptopredict.tests.processes import Installation, wait_for
@@ -21,12 +23,28 @@ THREADS = "20"  # as in the Dockerfile
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
+def own_database(name: str) -> Iterator[None]:
+    """DATABASE_URL names an empty database beside the benchmarks' own, which is dropped afterwards."""
+    before = os.environ["DATABASE_URL"]
+    admin = psycopg2.connect(before)
+    admin.autocommit = True
+    with closing(admin), admin.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {name}")
+        os.environ["DATABASE_URL"] = urlsplit(before)._replace(path=f"/{name}").geturl()
+        try:
+            yield
+        finally:
+            os.environ["DATABASE_URL"] = before
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def installation(**environment: str) -> Iterator[Installation]:
     """An installation of the product in full mode, none of whose processes runs yet; all are ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="cryptopredict-bench-") as folder, running_redis() as server:
-        made = Installation(
-            Path(folder), DATABASE_URL=os.environ["DATABASE_URL"], REDIS_URL=server.url, DEBUG="0", **UNLIMITED
-        )
+        urls = {"DATABASE_URL": os.environ["DATABASE_URL"], "REDIS_URL": server.url}
+        made = Installation(Path(folder), **urls, DEBUG="0", **UNLIMITED, **environment)
         try:
             yield made
         finally:
