@@ -28,4 +28,4 @@ USER root
 COPY requirements.txt ./
 RUN pip install -r requirements.txt
 USER cryptopredict
-CMD ["celery", "-A", "cryptopredict", "worker", "-n", "trainer@%h", "-Q", "training", "-c", "1", "--max-tasks-per-child", "1", "-l", "INFO"]
+CMD ["nice", "-n", "10", "celery", "-A", "cryptopredict", "worker", "-n", "trainer@%h", "-Q", "training", "-c", "1", "--max-tasks-per-child", "1", "-l", "INFO"]

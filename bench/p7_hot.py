@@ -5,7 +5,7 @@ from functools import partial
 
 from bench.http import Connection, request
 from bench.measuring import ROUNDS, Result, at_least, rates_of
-from bench.p6_list import OURS, fill_coins
+from bench.p6_list import LIST, fill_coins
 from bench.peers.bare import BYTES_IN
 from bench.servers import installation, start_ours
 
@@ -17,13 +17,13 @@ def run() -> Iterator[Result]:
     with installation() as made:
         file = made.folder / "bytes"
         environment = {BYTES_IN: str(file), "DJANGO_SETTINGS_MODULE": "bench.peers.bare_settings"}
-        line = Connection(start_ours(made, **environment))
-        list_request = request("GET", OURS)
+        line = Connection(start_ours(made, environment=environment))
+        list_request = request("GET", LIST)
         answer = line.send(list_request)
         file.write_bytes(answer.body)
         if line.send(request("GET", "/bench/bytes/")).body != answer.body:
             raise RuntimeError("The bare view does not give out the same bytes.")
-        held = request("GET", OURS, if_none_match=answer.header("etag"))
+        held = request("GET", LIST, headers={"If-None-Match": answer.header("etag")})
         sides = [
             partial(line.timed, list_request),
             partial(line.timed, held, 304),

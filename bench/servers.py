@@ -3,14 +3,12 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg2
-import redis
 
 from cryptopredict.tests.processes import Installation, wait_for
 from cryptopredict.tests.servers import accepts_connections, free_port, running_redis
@@ -51,19 +49,9 @@ def installation(**environment: str) -> Iterator[Installation]:
             made.stop()
 
 
-def empty_cache(made: Installation) -> None:
-    """Forgets all that the site keeps in Redis: answers, counts of calls."""
-    redis_of(made.environment["REDIS_URL"]).flushdb()
-
-
-@cache
-def redis_of(url: str) -> redis.Redis:
-    return redis.from_url(url)
-
-
-def start_ours(made: Installation, *, workers: int = 1, **environment: str) -> int:
+def start_ours(made: Installation, *, workers: int = 1, environment: Mapping[str, str] | None = None) -> int:
     """The product by gunicorn, as the Dockerfile has it; returns its port."""
-    return _started(made, _gunicorn("cryptopredict.wsgi", workers), **environment)
+    return _started(made, _gunicorn("cryptopredict.wsgi", workers), **(environment or {}))
 
 
 def start_drf(made: Installation) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection, transaction
@@ -89,7 +89,7 @@ class World:
             for number in numbers
         )
 
-    def _slot(self, interval: Interval, number: int) -> timezone.datetime:
+    def _slot(self, interval: Interval, number: int) -> datetime:
         midnight = self.now.replace(hour=0)
         return (midnight if interval == Interval.DAY else self.now) - (number + 1) * interval.length
 

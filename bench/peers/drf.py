@@ -57,7 +57,7 @@ class CoinSerializer(serializers.ModelSerializer[Coin]):
 
 
 class CoinListView(ListAPIView[Coin]):
-    queryset = Coin.objects.filter(is_listed=True).order_by(
+    queryset = Coin._default_manager.filter(is_listed=True).order_by(
         models.F("market_cap_rank").asc(nulls_last=True), "coingecko_id"
     )
     serializer_class = CoinSerializer

@@ -126,7 +126,19 @@ def sample_server(port: int) -> Program:
 def site_programs(port: int) -> list[Program]:
     """Web, worker, trainer and beat; only the trainer's children ever load TensorFlow."""
     celery = [sys.executable, "-m", "celery", "-q", "-A", "cryptopredict"]
-    worker = [*celery, "worker", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    # Behind the web: a tick or a forecast may take a second longer, a reader should not.
+    worker = [
+        "nice",
+        "-n",
+        "10",
+        *celery,
+        "worker",
+        "-l",
+        "INFO",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     gunicorn = [sys.executable, "-m", "gunicorn", "cryptopredict.wsgi", "--bind", f"{HOST}:{port}"]
     return [
         Program(

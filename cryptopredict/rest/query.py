@@ -22,7 +22,7 @@ class QuerySerializer(serializers.Serializer[Any]):
     pagination_class: ClassVar[type[BasePagination] | None] = None
 
     @property
-    def fields(self) -> BindingDict:  # type: ignore[override]
+    def fields(self) -> BindingDict:
         """Made once for a class and not for each request: they know of no request, nor of its context."""
         return fields_of(type(self))
 

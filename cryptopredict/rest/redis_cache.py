@@ -73,14 +73,13 @@ class FailFastClient(RedisCacheClient):
             **options,
         )
         self._client = FailFastRedis
-        self._made: dict[int, redis.Redis] = {}
+        self._made: dict[bool, redis.Redis] = {}
 
-    def get_client(self, key: str | None = None, *, write: bool = False) -> redis.Redis:
+    def get_client(self, key: Any = None, *, write: bool = False) -> redis.Redis:
         """Made once: the base class makes one for every command, which takes longer than the command."""
-        place: int = self._get_connection_pool_index(write)
-        if place not in self._made:
-            self._made[place] = super().get_client(key, write=write)
-        return self._made[place]
+        if write not in self._made:  # there is one server; of several, Django draws one for each read
+            self._made[write] = super().get_client(key, write=write)
+        return self._made[write]
 
 
 class FailFastRedisCache(RedisCache):
