@@ -21,11 +21,11 @@ COPY locale locale
 RUN VAR_DIR=/tmp/build python manage.py collectstatic --no-input --verbosity 0 --skip-checks && rm -rf /tmp/build
 USER cryptopredict
 EXPOSE 8000
-CMD ["env", "MALLOC_ARENA_MAX=2", "gunicorn", "cryptopredict.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--limit-request-line", "8190", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
+CMD ["env", "MALLOC_ARENA_MAX=2", "gunicorn", "cryptopredict.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--worker-class", "gthread", "--threads", "20", "--limit-request-line", "8190", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]
 
 FROM web AS trainer
 USER root
 COPY requirements.txt ./
 RUN pip install -r requirements.txt
 USER cryptopredict
-CMD ["celery", "-A", "cryptopredict", "worker", "-n", "trainer@%h", "-Q", "training", "-c", "1", "--max-tasks-per-child", "1", "-l", "INFO"]
+CMD ["nice", "-n", "10", "celery", "-A", "cryptopredict", "worker", "-n", "trainer@%h", "-Q", "training", "-c", "1", "--max-tasks-per-child", "1", "-l", "INFO"]

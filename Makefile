@@ -73,6 +73,7 @@ test-contract: setup servers
 
 # Measures; nothing here is a test. On a database of its own, in PostgreSQL of its own unless DATABASE_URL is given.
 bench: setup servers
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	$(PY) -m bench "$(ONLY)"
 
 # Installs the servers and the browser that the tests need, where a package manager allows it.

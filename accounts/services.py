@@ -20,6 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
 from accounts import addresses, mailer, places, second_factor
+from accounts.hashing import TooBusy
 from accounts.models import ApiToken, User
 from accounts.tokens import TokenPair, end_all_families, issue_tokens
 from cryptopredict.rest import shared
@@ -43,7 +44,7 @@ class TooManyTries(Exception):
 
 
 class SignInUnavailable(Exception):
-    """Tries cannot be counted just now, so none is allowed."""
+    """Tries cannot be counted just now, or too many passwords wait to be hashed: none more is allowed."""
 
 
 class CodeRequired(Exception):
@@ -96,7 +97,10 @@ def check_credentials(*, request: HttpRequest, email: str, password: str) -> Use
     Raises SignInRefused, TooManyTries (before any password is hashed) or SignInUnavailable.
     """
     count_try(request=request, account=email, email=email)
-    user = authenticate(request, username=email.strip(), password=password)
+    try:
+        user = authenticate(request, username=email.strip(), password=password)
+    except TooBusy as error:
+        raise SignInUnavailable(str(error.detail)) from error
     if user is None:
         raise SignInRefused("The e-mail address or the password is wrong.")
     return user

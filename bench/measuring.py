@@ -2,10 +2,11 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 RUNS = 5
+ROUNDS, REQUESTS, WARM_UP = 9, 20, 20  # of `rates_of`
 
 # One run of one side: it prepares what it needs and returns the seconds of the part that counts.
 Side = Callable[[], float]
@@ -47,6 +48,24 @@ def interleaved(*sides: Side, runs: int = RUNS, warm_up: int = 1) -> list[float]
             if number >= warm_up:
                 taken.append(one)
     return [statistics.median(taken) for taken in seconds]
+
+
+def rates_of(
+    sides: Sequence[Side], *, rounds: int = ROUNDS, each: int = REQUESTS, warm_up: int = WARM_UP
+) -> list[float]:
+    """How often a second each side can be done: the median of rounds in which the sides take turns all the time."""
+    rates: list[list[float]] = [[] for _ in sides]
+    for side in sides:
+        for _ in range(warm_up):
+            side()
+    for _ in range(rounds):
+        seconds = [0.0] * len(sides)
+        for _ in range(each):
+            for place, side in enumerate(sides):
+                seconds[place] += side()
+        for found, taken in zip(rates, seconds, strict=True):
+            found.append(each / taken)
+    return [statistics.median(found) for found in rates]
 
 
 def seconds_of(work: Callable[[], object]) -> float:

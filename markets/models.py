@@ -69,7 +69,9 @@ class Cryptocurrency(models.Model):
     class Meta:
         verbose_name_plural = "cryptocurrencies"
         ordering = (F("market_cap_rank").asc(nulls_last=True), "coingecko_id")
-        indexes = (models.Index(fields=["is_tracked", "market_cap_rank"], name="coin_tracked_rank"),)
+        # In the order of the market list: a page of it is read without sorting all coins (on PostgreSQL, where an
+        # index ends with the nulls).
+        indexes = (models.Index(fields=["market_cap_rank", "coingecko_id"], name="coin_rank"),)
         constraints = (
             models.CheckConstraint(condition=~Q(coingecko_id=""), name="coin_id_not_empty"),
             models.CheckConstraint(

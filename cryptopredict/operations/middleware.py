@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError as BrokerError
 
-from cryptopredict.rest.errors import RETRY_AFTER_SECONDS
+from cryptopredict.rest.errors import RETRY_AFTER_SECONDS, ApiProblem
 
 # Plotly writes style attributes while it draws; scripts come from our own files only.
 POLICY = (
@@ -49,7 +49,7 @@ class ApiCacheMiddleware:
 
 
 class QueueUnavailableMiddleware:
-    """Answers a page that wanted to queue a job, and could not, with 503 and a sentence instead of a failure."""
+    """Answers a page that could not queue a job, or have a password hashed, with 503 and a sentence, not a failure."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -58,7 +58,8 @@ class QueueUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, BrokerError):
+        is_refusal = isinstance(exception, ApiProblem) and exception.status_code == 503
+        if not (is_refusal or isinstance(exception, BrokerError)):
             return None
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         return HttpResponse(str(exception), status=503, content_type="text/plain; charset=utf-8", headers=headers)

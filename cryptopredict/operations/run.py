@@ -16,7 +16,7 @@ from cryptopredict.operations.supervisor import GaveUp, Program, Supervisor
 
 HOST = "127.0.0.1"
 ANSWER_SECONDS = 60.0
-# The four threads of a web process share two of the C library's pools of memory: with eight for each core, what one
+# The threads of a web process share two of the C library's pools of memory: with eight for each core, what one
 # large page left in the pool of one thread is of no use to the next page in another.
 WEB_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
@@ -129,13 +129,25 @@ def sample_server(port: int) -> Program:
 def site_programs(port: int) -> list[Program]:
     """Web, worker, trainer and beat; only the trainer's children ever load TensorFlow."""
     celery = [sys.executable, "-m", "celery", "-q", "-A", "cryptopredict"]
-    worker = [*celery, "worker", "-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    # Behind the web: a tick or a forecast may take a second longer, a reader should not.
+    worker = [
+        "nice",
+        "-n",
+        "10",
+        *celery,
+        "worker",
+        "-l",
+        "INFO",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
     gunicorn = [sys.executable, "-m", "gunicorn", "cryptopredict.wsgi", "--bind", f"{HOST}:{port}"]
     gunicorn += ["--limit-request-line", "8190"]
     return [
         Program(
             "web",
-            [*gunicorn, "--workers", "1", "--worker-class", "gthread", "--threads", "4", "--no-control-socket"],
+            [*gunicorn, "--workers", "1", "--worker-class", "gthread", "--threads", "20", "--no-control-socket"],
             grace_seconds=5,
             environment=WEB_ENVIRONMENT,
         ),

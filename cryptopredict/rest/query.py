@@ -1,11 +1,13 @@
 """GET parameters: read once, checked whole, and never ignored."""
 
+import functools
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.utils.serializer_helpers import BindingDict
 from rest_framework.views import APIView
 
 from cryptopredict.rest.pagination import PageNumbers
@@ -19,13 +21,18 @@ class QuerySerializer(serializers.Serializer[Any]):
 
     pagination_class: ClassVar[type[BasePagination] | None] = None
 
+    @property
+    def fields(self) -> BindingDict:
+        """Made once for a class and not for each request: they know of no request, nor of its context."""
+        return fields_of(type(self))
+
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         """The validated parameters.
 
         Raises ValidationError (400) with all faults: `unknown_parameter`, `repeated_parameter`, the fields'.
         """
-        serializer = cls(data=request.query_params.dict(), context={"request": request})
+        serializer = cls(data=request.query_params.dict())
         faults = serializer.unknown_or_repeated(request)
         if not serializer.is_valid():
             faults = {**serializer.errors, **faults}
@@ -48,6 +55,15 @@ class QuerySerializer(serializers.Serializer[Any]):
         attributes = ("page_query_param", "page_size_query_param", "cursor_query_param")
         names = (getattr(cls.pagination_class, attribute, None) for attribute in attributes)
         return {name for name in names if name}
+
+
+@functools.cache
+def fields_of(query_class: type[QuerySerializer]) -> BindingDict:
+    prototype = query_class()
+    fields = BindingDict(prototype)
+    for name, field in prototype.get_fields().items():
+        fields[name] = field
+    return fields
 
 
 class PageQuery(QuerySerializer):

@@ -11,6 +11,11 @@ from redis.retry import Retry
 
 TIMEOUT_SECONDS = 0.2
 PAUSE_SECONDS = 2.0
+COUNT = """
+local number = redis.call('INCR', KEYS[1])
+if number == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return number
+"""
 
 
 class Gate:
@@ -68,6 +73,13 @@ class FailFastClient(RedisCacheClient):
             **options,
         )
         self._client = FailFastRedis
+        self._made: dict[bool, redis.Redis] = {}
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> redis.Redis:
+        """Made once: the base class makes one for every command, which takes longer than the command."""
+        if write not in self._made:  # there is one server; of several, Django draws one for each read
+            self._made[write] = super().get_client(key, write=write)
+        return self._made[write]
 
 
 class FailFastRedisCache(RedisCache):
@@ -76,3 +88,8 @@ class FailFastRedisCache(RedisCache):
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._class = FailFastClient
+
+    def count(self, key: str, keep_seconds: int) -> int:
+        """Adds one to a counter that is forgotten `keep_seconds` after its first use; one round trip, atomic."""
+        name = self.make_and_validate_key(key)
+        return int(self._cache.get_client(name, write=True).eval(COUNT, 1, name, keep_seconds))

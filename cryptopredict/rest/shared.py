@@ -13,6 +13,8 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.files import locks
 from redis.exceptions import RedisError
 
+from cryptopredict.rest.redis_cache import FailFastRedisCache
+
 CACHE_ERRORS = (OSError, RedisError)  # what a cache that cannot be reached raises
 LOCK_FILES = 64
 logger = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ def count(key: str, *, keep_seconds: int) -> int:
             number = int(cache.get(key, 0)) + 1
             cache.set(key, number, keep_seconds)
             return number
+    if isinstance(cache, FailFastRedisCache):
+        return cache.count(key, keep_seconds)
     for _ in range(2):
         try:
             return int(cache.incr(key))  # first, for all calls of a window but one find their counter

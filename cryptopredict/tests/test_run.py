@@ -88,8 +88,8 @@ class Site:
     def end(self, number: signal.Signals) -> int:
         """Sends the signal to the starter alone and returns its exit status; every process must be gone."""
         assert self.process is not None
+        wait_for("workers, which start behind the web, have their children", lambda: len(self.family()) >= 7)
         family = self.family()
-        assert len(family) >= 7
         self.process.send_signal(number)
         status = self.process.wait(ENDING_SECONDS)
         assert [member.cmdline() for member in family if is_alive(member)] == []

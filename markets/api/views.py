@@ -17,7 +17,14 @@ from cryptopredict.rest.conditional import SharedMixin
 from cryptopredict.rest.pagination import LINKS, PageNumbers, page_schema
 from cryptopredict.rest.query import StrictQueryMixin
 from markets.api import parameters, serializers
-from markets.api.serializers import COIN_COLUMNS, LATEST_COLUMNS, LIST_COLUMNS, rows_of
+from markets.api.serializers import (
+    COIN_COLUMNS,
+    LATEST_COLUMNS,
+    LIST_COLUMNS,
+    PAGE_COLUMNS,
+    SPARKLINE_AS_WRITTEN,
+    rows_of,
+)
 from markets.models import Cryptocurrency
 from markets.querysets import CryptocurrencyQuerySet
 from markets.search import search_coins
@@ -93,8 +100,9 @@ class CoinListView(PublicView, ListAPIView[Cryptocurrency]):
         return self.share(request, self.page)
 
     def page(self, clock: Clock) -> dict[str, Any]:
-        values = self.paginate_queryset(self.selected().values_list(*LIST_COLUMNS.values()))
-        found = rows_of(LIST_COLUMNS, values, clock)
+        coins = self.selected().annotate(**SPARKLINE_AS_WRITTEN)
+        values = self.paginate_queryset(coins.values_list(*PAGE_COLUMNS.values()))
+        found = rows_of(PAGE_COLUMNS, values, clock)
         return {**market_source(found, clock), **self.get_paginated_response(found).data}
 
     def selected(self) -> QuerySet[Cryptocurrency]:

@@ -68,9 +68,16 @@ def evidence_at(row: dict[str, Any]) -> Evidence:
 
 
 def predictions_of(rows: Iterable[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """A page of the ledger; each record is looked up once for all its rows."""
+    """A page of the ledger; each record is looked up, and written out, once for all its rows."""
     records: Records = {}
-    return [prediction_of(row, _evidence_of_row(row, records), now) for row in rows]
+    written: dict[tuple[str, int | None, int], dict[str, Any]] = {}
+    answers = []
+    for row in rows:
+        key = (row["frequency"], row["model_id"] if row["is_shadow"] else None, row["horizon_hours"])
+        if key not in written:
+            written[key] = evidence_of(_evidence_of_row(row, records))
+        answers.append(prediction_of(row, written[key], now))
+    return answers
 
 
 Records = dict[tuple[str, int | None], dict[int, Evidence]]
@@ -88,8 +95,8 @@ def _evidence_of_row(row: dict[str, Any], records: Records) -> Evidence:
     return records[key].get(row["horizon_hours"] // frequency.hours) or no_evidence()
 
 
-def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dict[str, Any]:
-    """One forecast of the ledger, from a row of LEDGER_VALUES."""
+def prediction_of(row: dict[str, Any], evidence: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """One forecast of the ledger, from a row of LEDGER_VALUES and what `evidence_of` answers."""
     return {
         **{name: row[column] for name, column in LEDGER_COLUMNS.items()},
         "horizon_days": row["horizon_days"] or None,
@@ -97,7 +104,7 @@ def prediction_of(row: dict[str, Any], evidence: Evidence, now: datetime) -> dic
         "is_stale": now - row["cutoff_at"] > stale_after(Frequency(row["frequency"])),
         "data_source": source_of(row["is_sample"]),
         "levels": LEVELS,
-        "evidence": evidence_of(evidence),
+        "evidence": evidence,
         "scores": {name: row[name] for name in SCORES},
         "chain": {name: row[name] for name in CHAIN},
     }

@@ -27,7 +27,15 @@ from markets.api.views import PublicView, get_coin
 from markets.services import data_source
 from predictions import words
 from predictions.api import parameters, serializers
-from predictions.api.answers import LEDGER_VALUES, evidence_at, fan_of, prediction_of, predictions_of, record_of
+from predictions.api.answers import (
+    LEDGER_VALUES,
+    evidence_at,
+    evidence_of,
+    fan_of,
+    prediction_of,
+    predictions_of,
+    record_of,
+)
 from predictions.api.export import COLUMNS, RECORD_COLUMNS, ledger_rows, record_rows
 from predictions.desk import NotForecastable, forecast_now
 from predictions.fans import NoForecast, fan_from, forecast_for, stale_after
@@ -148,7 +156,7 @@ class PredictionView(PublicView):
         row = Prediction.objects.filter(pk=prediction_id).values(*LEDGER_VALUES).first()
         if row is None:
             raise NotFound(f"There is no forecast {prediction_id}.")
-        return Response(prediction_of(row, evidence_at(row), timezone.now()))
+        return Response(prediction_of(row, evidence_of(evidence_at(row)), timezone.now()))
 
 
 class TrackRecordView(PublicView):
