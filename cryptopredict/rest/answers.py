@@ -108,7 +108,7 @@ def _look(name: str) -> tuple[str | None, Head | None]:
         found: dict[str, Any] = cache.get_many([VERSION_KEY, f"{name}:head"])
         version = found.get(VERSION_KEY)
         if version is None:
-            cache.add(VERSION_KEY, secrets.token_hex(8), None)
+            shared.claim(VERSION_KEY, secrets.token_hex(8), keep_seconds=None, alias=ALIAS)
             version = cache.get(VERSION_KEY)
     except shared.CACHE_ERRORS as error:
         logger.warning("%s is worked out anew, the cache does not answer: %s", name, error)

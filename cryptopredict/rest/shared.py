@@ -39,9 +39,9 @@ def count(key: str, *, keep_seconds: int) -> int:
     return 1  # another one began it and it ran out again between the calls
 
 
-def claim(key: str, value: Any, *, keep_seconds: int) -> bool:
-    """Stores the value unless there is one; whether this caller was the first."""
-    cache: BaseCache = caches["default"]
+def claim(key: str, value: Any, *, keep_seconds: int | None, alias: str = "default") -> bool:
+    """Stores the value unless there is one; whether this caller was the first. None keeps it until it is replaced."""
+    cache: BaseCache = caches[alias]
     if isinstance(cache, FileBasedCache):
         with exclusive(cache, key):
             return bool(cache.add(key, value, keep_seconds))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
@@ -21,6 +21,7 @@ from cryptopredict.rest.errors import ApiProblem
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.pagination import PageNumbers
 from cryptopredict.rest.query import StrictQueryMixin
+from cryptopredict.rest.schema import ErrorSerializer
 from markets.api.views import PublicView
 from markets.services import data_source
 from predictions import monitoring, registry, tasks
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from accounts.models import User
 
 TAGS = ["Models"]
+NO_MODEL = OpenApiResponse(ErrorSerializer, description="No model serves yet.")
 ROW_COLUMNS = (
     "version", "state", "origin", "frequency", "created_at", "trained_at", "promoted_at", "window_start_on",
     "cutoff_on", "coins", "rows", "reason",
@@ -220,7 +222,7 @@ class MonitoringView(ConditionalMixin, StaffView):
         operation_id="get_model_monitoring",
         summary="Read the champion's monitoring",
         tags=TAGS,
-        responses=serializers.MonitoringSerializer,
+        responses={200: serializers.MonitoringSerializer, 404: NO_MODEL},
     )
     def get(self, request: Request) -> Response:
         found = monitoring.monitor(frequency=self.query.get("frequency", Frequency.DAY))

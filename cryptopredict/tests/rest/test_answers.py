@@ -8,10 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from django.core.cache import caches
+from django.core.cache.backends.filebased import FileBasedCache
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -180,6 +182,24 @@ def test_a_clock_remembers_the_first_moment_that_changes_what_it_said() -> None:
     assert clock.true_until == now + 2 * minute
 
 
+def test_all_who_meet_an_empty_cache_on_disk_agree_on_the_version(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache"}
+    settings.CACHES = {name: {**on_disk, "LOCATION": str(tmp_path / name)} for name in ("default", "answers")}
+    has_key = FileBasedCache.has_key
+
+    def slow_has_key(*arguments: Any, **options: Any) -> bool:
+        found = has_key(*arguments, **options)
+        time.sleep(0.02)  # for the others to find nothing either
+        return found
+
+    monkeypatch.setattr(FileBasedCache, "has_key", slow_has_key)
+    with ThreadPoolExecutor(CALLERS) as callers:
+        versions = set(callers.map(lambda _: answers._look("prices")[0], range(CALLERS)))
+    assert len(versions) == 1
+
+
 ONE_PROCESS = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -194,18 +214,23 @@ def note(name):
     with (folder / name).open("a") as file:
         file.write("1\\n")
 
+def wait_for(name, number):
+    deadline = time.monotonic() + 40
+    while len((folder / name).read_text().split()) < number:
+        assert time.monotonic() < deadline, name
+        time.sleep(0.01)
+
 def make(clock):
     note("made")
-    deadline = time.monotonic() + 20
-    while len((folder / "asked").read_text().split()) < all_callers:  # the others wait by now, in both processes
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for("asked", all_callers)  # the others wait by now, in both processes
     return b"the answer"
 
 def ask(_):
     note("asked")
     return shared_answer("prices", make, fresh_seconds=30).content
 
+note("ready")
+wait_for("ready", 2)  # however long the other process takes to begin
 with ThreadPoolExecutor(here) as callers:
     assert set(callers.map(ask, range(here))) == {b"the answer"}
 """
