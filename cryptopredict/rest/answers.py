@@ -1,14 +1,17 @@
 """Public answers worked out once for all who ask: until the data change, and by one process at a time.
 
 An answer lies in the cache in two parts, a small head and its body, so that a client that has the body costs the
-head only. It is fresh while the version of the data is the one that it was made from, for `fresh_seconds` at most, and
-only until one of its `is_stale` would turn. While one process makes it anew, the others give out the one before.
+head only; a process remembers the bodies that it gave out last. An answer is fresh while the version of the data is the
+one that it was made from, for `fresh_seconds` at most, and only until one of its `is_stale` would turn. While one
+process makes it anew, the others give out the one before.
 """
 
 import hashlib
 import logging
 import secrets
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +24,7 @@ from cryptopredict.rest import shared
 
 ALIAS = "answers"
 VERSION_KEY = "version"
+MEMORY_BYTES = 4 * 1024 * 1024
 KEPT_SECONDS = 120  # how old an answer may at most be that is given out while the next one is made
 LOCK_SECONDS = 10  # after this a process that died no longer keeps the others from making an answer
 WAIT_SECONDS = 5.0  # after this whoever has nothing to give out makes the answer itself
@@ -64,6 +68,51 @@ class Answer(NamedTuple):
 
 
 Make = Callable[[Clock], bytes]
+
+
+class Memory:
+    """The answers that this process gave out last, so that their bytes come over from the cache only once."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._bytes = 0
+        self._answers: OrderedDict[str, tuple[Head, bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, name: str, head: Head, content: bytes) -> None:
+        with self._lock:
+            self._drop(name)
+            self._answers[name] = (head, content)
+            self._bytes += len(content)
+            while self._bytes > self.max_bytes:
+                self._drop(next(iter(self._answers)))
+
+    def get(self, name: str) -> tuple[Head, bytes] | None:
+        with self._lock:
+            if name in self._answers:
+                self._answers.move_to_end(name)
+            return self._answers.get(name)
+
+    def _drop(self, name: str) -> None:
+        if found := self._answers.pop(name, None):
+            self._bytes -= len(found[1])
+
+
+MEMORY = Memory(MEMORY_BYTES)
+
+
+def remembered(name: str, version: Any) -> Answer | None:
+    """This process' own answer of this name, while it is fresh by the version that the cache holds now."""
+    found = MEMORY.get(name)
+    if found is None or not found[0].is_fresh(version, now := time.time()):
+        return None
+    head, content = found
+    return Answer(head.etag, content, head.true_until - now)
+
+
+def is_remembered(name: str) -> bool:
+    """Whether it is worth asking the cache for the version."""
+    return MEMORY.get(name) is not None
 
 
 def shared_answer(name: str, make: Make, *, fresh_seconds: int, held_etags: Collection[str] = ()) -> Answer:
@@ -126,12 +175,16 @@ def _with_body(name: str, head: Head, held_etags: Collection[str]) -> Answer | N
     true_seconds = head.true_until - time.time()
     if head.etag in held_etags:
         return Answer(head.etag, b"", true_seconds)
+    if (found := MEMORY.get(name)) and found[0].etag == head.etag:
+        MEMORY.keep(name, head, found[1])
+        return Answer(head.etag, found[1], true_seconds)
     try:
         body = caches[ALIAS].get(f"{name}:body")
     except shared.CACHE_ERRORS:
         return None
     if body is None or body[0] != head.etag:  # dropped, or another one was stored since the head was read
         return None
+    MEMORY.keep(name, head, body[1])
     return Answer(head.etag, body[1], true_seconds)
 
 
@@ -165,9 +218,11 @@ def _store(name: str, make: Make, fresh_seconds: int, version: str | None) -> An
     etag = etag_of(content)
     if version is not None:
         cache = caches[ALIAS]
+        head = Head(version, etag, now + fresh_seconds, true_until)
         try:
             cache.set(f"{name}:body", (etag, content), KEPT_SECONDS)
-            cache.set(f"{name}:head", Head(version, etag, now + fresh_seconds, true_until), KEPT_SECONDS)
+            cache.set(f"{name}:head", head, KEPT_SECONDS)
+            MEMORY.keep(name, head, content)
         except shared.CACHE_ERRORS as error:
             logger.warning("%s is not kept, the cache does not answer: %s", name, error)
     return Answer(etag, content, true_until - now)

@@ -11,10 +11,10 @@ from redis.retry import Retry
 
 TIMEOUT_SECONDS = 0.2
 PAUSE_SECONDS = 2.0
-COUNT = """
+COUNT_AND_READ = """
 local number = redis.call('INCR', KEYS[1])
 if number == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return number
+return {number, KEYS[2] and redis.call('GET', KEYS[2]) or false}
 """
 
 
@@ -91,5 +91,15 @@ class FailFastRedisCache(RedisCache):
 
     def count(self, key: str, keep_seconds: int) -> int:
         """Adds one to a counter that is forgotten `keep_seconds` after its first use; one round trip, atomic."""
-        name = self.make_and_validate_key(key)
-        return int(self._cache.get_client(name, write=True).eval(COUNT, 1, name, keep_seconds))
+        number, _ = self._count(keep_seconds, self.make_and_validate_key(key))
+        return int(number)
+
+    def count_and_read(self, key: str, keep_seconds: int, read_key: str) -> tuple[int, Any]:
+        """`count`, and the value of a whole key of the same server, or None, in the same round trip."""
+        number, value = self._count(keep_seconds, self.make_and_validate_key(key), read_key)
+        return int(number), None if value is None else self._cache._serializer.loads(value)  # type: ignore[attr-defined]
+
+    def _count(self, keep_seconds: int, *keys: str) -> list[Any]:
+        client = self._cache.get_client(keys[0], write=True)
+        found: list[Any] = client.eval(COUNT_AND_READ, len(keys), *keys, keep_seconds)
+        return found

@@ -39,6 +39,14 @@ def count(key: str, *, keep_seconds: int) -> int:
     return 1  # another one began it and it ran out again between the calls
 
 
+def count_and_read(key: str, *, keep_seconds: int, alias: str, name: str) -> tuple[int, Any]:
+    """`count`, and what the cache `alias` keeps under a name, or None; one round trip where both are in Redis."""
+    cache, other = caches["default"], caches[alias]
+    if isinstance(cache, FailFastRedisCache) and isinstance(other, FailFastRedisCache):
+        return cache.count_and_read(key, keep_seconds, other.make_and_validate_key(name))
+    return count(key, keep_seconds=keep_seconds), other.get(name)
+
+
 def claim(key: str, value: Any, *, keep_seconds: int | None, alias: str = "default") -> bool:
     """Stores the value unless there is one; whether this caller was the first. None keeps it until it is replaced."""
     cache: BaseCache = caches[alias]

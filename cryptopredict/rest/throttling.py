@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.http.response import ResponseHeaders
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # rest_framework.views itself imports this module
 logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+COUNTED = "_counted_anonymously"  # a request's attribute: what its call left, when that was counted before its view
 ADDRESS_TRIES_FACTOR = 3  # sign-ins from one address to any accounts, as a multiple of those to one account
 
 
@@ -69,14 +71,31 @@ def read_rate(scope: str) -> tuple[int, int]:
         raise ImproperlyConfigured(f"The rate of {scope} must look like 120/min, not {rate!r}.") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The running window of a rate, and the counter of one client's calls in it."""
+
+    key: str
+    keep_seconds: int
+    limit: int
+    reset_seconds: int
+
+    def allowance(self, number: int) -> Allowance:
+        """What the client's call with this number leaves."""
+        return Allowance(self.limit, max(0, self.limit - number), self.reset_seconds, number <= self.limit)
+
+
+def window_of(scope: str, who: str, *, now: float, factor: int = 1) -> Window:
+    calls, window_seconds = read_rate(scope)
+    window, elapsed = divmod(now, window_seconds)
+    reset_seconds = max(1, int(window_seconds - elapsed + 0.999))
+    return Window(f"rate:{scope}:{who}:{int(window)}", window_seconds + 5, calls * factor, reset_seconds)
+
+
 def use(scope: str, who: str, *, now: float, factor: int = 1) -> Allowance:
     """Counts one call of `who` in the running window; exact among processes."""
-    calls, window_seconds = read_rate(scope)
-    limit = calls * factor
-    window, elapsed = divmod(now, window_seconds)
-    number = shared.count(f"rate:{scope}:{who}:{int(window)}", keep_seconds=window_seconds + 5)
-    reset_seconds = max(1, int(window_seconds - elapsed + 0.999))
-    return Allowance(limit, max(0, limit - number), reset_seconds, number <= limit)
+    window = window_of(scope, who, now=now, factor=factor)
+    return window.allowance(shared.count(window.key, keep_seconds=window.keep_seconds))
 
 
 class WindowThrottle(BaseThrottle):
@@ -95,20 +114,22 @@ class WindowThrottle(BaseThrottle):
         if who is None:
             return True
         try:
-            self.allowance = use(self.scope, who, now=self.timer())
+            self.allowance = self.count(request, who)
         except shared.CACHE_ERRORS as error:
             logger.warning("Calls are not counted, the cache does not answer: %s", error)
             return True
-        write_headers(view, self.allowance)
+        write_headers(view.headers, self.allowance)
         return self.allowance.is_allowed
+
+    def count(self, request: Request, who: str) -> Allowance:
+        return use(self.scope, who, now=self.timer())
 
     def wait(self) -> float | None:
         return self.allowance.reset_seconds if self.allowance else None
 
 
-def write_headers(view: "APIView", allowance: Allowance) -> None:
+def write_headers(headers: dict[str, str] | ResponseHeaders, allowance: Allowance) -> None:
     """Shows the tightest of the limits that apply."""
-    headers: dict[str, str] = view.headers
     if "RateLimit-Remaining" in headers and int(headers["RateLimit-Remaining"]) <= allowance.remaining:
         return
     headers["RateLimit-Limit"] = str(allowance.limit)
@@ -123,6 +144,23 @@ class AnonymousThrottle(WindowThrottle):
 
     def who(self, request: Request) -> str | None:
         return None if request.user.is_authenticated else client_address(request)
+
+    def count(self, request: Request, who: str) -> Allowance:
+        """The call may have been counted already, by `count_anonymous`."""
+        counted: Allowance | None = getattr(request._request, COUNTED, None)
+        return counted or super().count(request, who)
+
+
+def count_anonymous(request: HttpRequest, *, alias: str, name: str) -> tuple[Allowance, Any]:
+    """Counts a call without a user before its view does, in the trip that reads a value of another cache.
+
+    Raises one of `shared.CACHE_ERRORS` when the cache is down; nothing is counted then.
+    """
+    window = window_of(AnonymousThrottle.scope, client_address(request), now=AnonymousThrottle.timer())
+    number, value = shared.count_and_read(window.key, keep_seconds=window.keep_seconds, alias=alias, name=name)
+    allowance = window.allowance(number)
+    setattr(request, COUNTED, allowance)
+    return allowance, value
 
 
 class UserThrottle(WindowThrottle):
@@ -145,7 +183,7 @@ class SignInThrottle(WindowThrottle):
         except shared.CACHE_ERRORS as error:
             logger.error("Registrations are refused, the cache does not answer: %s", error)
             raise unavailable() from error
-        write_headers(view, self.allowance)
+        write_headers(view.headers, self.allowance)
         return self.allowance.is_allowed
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from cryptopredict.rest.conditional import ConditionalMixin, conditional
+from cryptopredict.rest.answers import Clock
+from cryptopredict.rest.conditional import ConditionalMixin, SharedMixin, conditional
 from cryptopredict.rest.errors import ApiProblem, FieldError
 from cryptopredict.rest.idempotency import IdempotentMixin
 from cryptopredict.rest.pagination import Cursor, PageNumbers
@@ -160,6 +161,26 @@ class SignIns(APIView):
         return Response(status=204)
 
 
+class Shared(SharedMixin, StrictQueryMixin):
+    """Counts how often its data are asked for, and how often a request comes as far as the view."""
+
+    permission_classes = (AllowAny,)
+    query_class = RangeQuery
+    made = reached = 0
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        type(self).reached += 1
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(responses=OrderSerializer)
+    def get(self, request: Request) -> HttpResponse:
+        return self.share(request, self.find)
+
+    def find(self, clock: Clock) -> dict[str, Any]:
+        type(self).made += 1
+        return {"made": self.made, **self.query}
+
+
 urlpatterns = [
     path("api/v1/orders/", Orders.as_view()),
     path("api/v1/failures/<str:kind>/", Failures.as_view()),
@@ -169,5 +190,6 @@ urlpatterns = [
     path("api/v1/cursored/", Cursored.as_view()),
     path("api/v1/priced/", Priced.as_view()),
     path("api/v1/priced-by-mixin/", PricedByMixin.as_view()),
+    path("api/v1/shared/", Shared.as_view()),
     path("api/v1/sign-ins/", SignIns.as_view()),
 ]
