@@ -154,14 +154,13 @@ def _drift_alarms(psi: dict[str, float]) -> Found:
 
 def _record_alarms(frequency: Frequency) -> Found:
     found: Found = {}
-    for h, live in evidence_by_horizon(frequency).items():
+    for h, (live, is_off) in watched_by_horizon(frequency).items():
         if live.label == Label.WORSE_THAN_BASELINE and live.skill is not None:
             message = (
                 f"At {count(h, frequency.noun)} its live forecasts do worse than {FHS_NAME}: "
                 f"skill {skill_text(live)} over {count(live.n_dates, 'date')}."
             )
             found[ModelAlarm.Kind.WORSE, h] = (message, False)
-    for h, is_off in coverage_by_horizon(frequency).items():
         if any(is_off):
             bands = " and ".join(band for band, off in zip(("80%", "95%"), is_off, strict=True) if off)
             found[ModelAlarm.Kind.COVERAGE, h] = (
@@ -171,9 +170,14 @@ def _record_alarms(frequency: Frequency) -> Found:
     return found
 
 
-def coverage_by_horizon(frequency: Frequency = Frequency.DAY) -> dict[int, tuple[bool, bool]]:
-    """Whether the published 80 % and 95 % bands hold the wrong share of outcomes, by horizon."""
-    return cached("coverage-off", lambda: _coverage_off(frequency), frequency)
+def watched_by_horizon(frequency: Frequency = Frequency.DAY) -> dict[int, tuple[Evidence, tuple[bool, bool]]]:
+    """By horizon: the live evidence, and whether the published 80 % and 95 % bands hold the wrong share of outcomes."""
+
+    def make() -> dict[int, tuple[Evidence, tuple[bool, bool]]]:
+        is_off = _coverage_off(frequency)
+        return {h: (live, is_off[h]) for h, live in evidence_by_horizon(frequency).items()}
+
+    return cached("watched", make, frequency)
 
 
 def _coverage_off(frequency: Frequency) -> dict[int, tuple[bool, bool]]:
@@ -195,7 +199,6 @@ def monitor(*, frequency: Frequency = Frequency.DAY, now: datetime | None = None
     model = TrainedModel.objects.serving(frequency)
     if model is None:
         return None
-    off = coverage_by_horizon(frequency)
     said = {row["horizon"]: row for row in validation_rows(model) if row["model"] == LSTM}
     alarms = ModelAlarm.objects.filter(model__frequency=frequency).select_related("model")
     return Monitoring(
@@ -206,8 +209,8 @@ def monitor(*, frequency: Frequency = Frequency.DAY, now: datetime | None = None
         stopped_because=why_not_the_headline(model),
         psi=drift_of(model, now),
         horizons=[
-            HorizonWatch(h, live, _validation_of(said.get(h)), *off[h])
-            for h, live in evidence_by_horizon(frequency).items()
+            HorizonWatch(h, live, _validation_of(said.get(h)), *is_off)
+            for h, (live, is_off) in watched_by_horizon(frequency).items()
         ],
         alarms=list(alarms[:ALARMS_SHOWN]),
         shadows=[(one, list(evidence_of_model(one).items())) for one in TrainedModel.objects.shadows(frequency)],

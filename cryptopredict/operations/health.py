@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
 from cryptopredict.operations import heartbeats
-from cryptopredict.operations.models import TaskRun
+from cryptopredict.operations.models import Heartbeat, TaskRun
 
 # The most frequent job comes every five minutes; beat writes its times down every three.
 BEAT_SILENT_AFTER = timedelta(minutes=15)
@@ -55,10 +55,10 @@ def readiness() -> dict[str, str]:
     return {name: check() for name, check in READINESS.items()}
 
 
-def beat_problem(now: datetime | None = None) -> str:
+def beat_problem(now: datetime | None = None, signs: list[Heartbeat] | None = None) -> str:
     """Empty when beat gives signs of life and has queued a job lately, which it writes into its schedule."""
     now = now or timezone.now()
-    sign = heartbeats.last_beat()
+    sign = heartbeats.last_beat(heartbeats.signs_of_life() if signs is None else signs)
     if sign is not None and now - sign > heartbeats.SILENT_AFTER:
         return f"Beat has given no sign of life since {sign:%Y-%m-%d %H:%M:%S} UTC."
     found = PeriodicTask.objects.filter(enabled=True).aggregate(last=Max("last_run_at"), written=Max("date_changed"))
@@ -72,13 +72,13 @@ def beat_problem(now: datetime | None = None) -> str:
     return ""
 
 
-def workers_problem(now: datetime | None = None) -> str:
+def workers_problem(now: datetime | None = None, signs: list[Heartbeat] | None = None) -> str:
     """Empty when every queue has a worker that gives signs of life and no queued job waits longer than it should.
 
     Training waits its turn and is left out of the second.
     """
     now = now or timezone.now()
-    if silent := heartbeats.silent_workers(now):
+    if silent := heartbeats.silent_workers(heartbeats.signs_of_life() if signs is None else signs, now):
         queues, last = ", ".join(sorted(silent)), max(silent.values())
         return f"No worker of {queues} has given a sign of life since {last:%Y-%m-%d %H:%M:%S} UTC."
     waiting = TaskRun.objects.filter(state=TaskRun.State.QUEUED).exclude(name="predictions.train_model")
@@ -103,6 +103,8 @@ JOBS: dict[str, Callable[[], str]] = {
 }
 
 
-def job_problems() -> list[str]:
-    """What is wrong with beat, the workers and the jobs."""
-    return [text for check in JOBS.values() if (text := check())]
+def job_problems(signs: list[Heartbeat] | None = None) -> list[str]:
+    """What is wrong with beat, the workers and the jobs; `signs` of life may have been read already."""
+    signs = heartbeats.signs_of_life() if signs is None else signs
+    found = (beat_problem(signs=signs), workers_problem(signs=signs), quarantine_problem())
+    return [text for text in found if text]

@@ -112,19 +112,23 @@ def stop_pulse(**_: Any) -> None:
         _pulses.pop().end()
 
 
-def silent_workers(now: datetime) -> dict[str, datetime]:
+def signs_of_life() -> list[Heartbeat]:
+    """The last sign of every worker and beat."""
+    return list(Heartbeat.objects.all())
+
+
+def silent_workers(signs: Iterable[Heartbeat], now: datetime) -> dict[str, datetime]:
     """The queues that only silent workers serve, each with the last sign of one; empty without any worker known."""
     last: dict[str, datetime] = {}
-    for queues, at in Heartbeat.objects.filter(kind=Heartbeat.Kind.WORKER).values_list("queues", "at"):
-        for queue in queues:
-            last[queue] = max(at, last.get(queue, at))
+    for sign in signs:
+        if sign.kind == Heartbeat.Kind.WORKER:
+            last |= {queue: max(sign.at, last.get(queue, sign.at)) for queue in sign.queues}
     return {queue: at for queue, at in last.items() if now - at > SILENT_AFTER}
 
 
-def last_beat() -> datetime | None:
+def last_beat(signs: Iterable[Heartbeat]) -> datetime | None:
     """When any beat gave its last sign."""
-    signs = Heartbeat.objects.filter(kind=Heartbeat.Kind.BEAT).order_by("-at")
-    return signs.values_list("at", flat=True).first()
+    return max((sign.at for sign in signs if sign.kind == Heartbeat.Kind.BEAT), default=None)
 
 
 def forget_silent(now: datetime) -> int:

@@ -127,7 +127,7 @@ def test_it_tells_of_a_horizon_where_the_live_record_is_worse(own: TrainedModel,
     kinds = {(alarm.kind, alarm.horizon) for alarm in monitoring.watch_champion(now=NOW)}
     assert ("worse", 1) in kinds
     assert not any(alarm.stops_headline for alarm in ModelAlarm.objects.all())
-    assert monitoring.coverage_by_horizon()[1][0] == (("coverage", 1) in kinds)
+    assert monitoring.watched_by_horizon()[1][1][0] == (("coverage", 1) in kinds)
 
 
 def test_it_reports_live_figures_beside_those_of_the_validation(

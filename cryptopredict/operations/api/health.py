@@ -7,7 +7,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from cryptopredict.operations import inspection, sync_state
+from cryptopredict.operations import heartbeats, inspection, sync_state
 from cryptopredict.operations.api import health_serializers, serializers
 from cryptopredict.operations.api.tasks import describe_processes
 from cryptopredict.operations.health import job_problems, readiness
@@ -95,7 +95,8 @@ class WorkersHealthView(StaffView):
     )
     def get(self, request: Request) -> Response:
         """Workers and beat: one that falls silent is noticed within a minute."""
-        return checked({"problems": job_problems(), "processes": describe_processes()})
+        signs = heartbeats.signs_of_life()
+        return checked({"problems": job_problems(signs), "processes": describe_processes(signs)})
 
 
 class UpstreamHealthView(StaffView):

@@ -125,7 +125,8 @@ class WorkersView(StaffView):
     )
     def get(self, request: Request) -> Response:
         """The workers and beat: alive, busy, version."""
-        return Response({"problems": job_problems(), "results": describe_processes()})
+        signs = heartbeats.signs_of_life()
+        return Response({"problems": job_problems(signs), "results": describe_processes(signs)})
 
 
 class QueuesView(StaffView):
@@ -196,7 +197,7 @@ def describe_run(run: TaskRun) -> dict[str, Any]:
     return dict(serializers.TaskRunDetailSerializer(run, context=context).data)
 
 
-def describe_processes() -> list[dict[str, Any]]:
+def describe_processes(signs: list[Heartbeat]) -> list[dict[str, Any]]:
     """Each worker and beat by its last sign."""
     context = {"now": timezone.now(), "silent_after": heartbeats.SILENT_AFTER}
-    return list(serializers.HeartbeatSerializer(Heartbeat.objects.all(), many=True, context=context).data)
+    return list(serializers.HeartbeatSerializer(signs, many=True, context=context).data)

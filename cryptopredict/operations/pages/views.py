@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from cryptopredict.operations import board, control, sync_state
+from cryptopredict.operations import board, control, heartbeats, sync_state
 from cryptopredict.operations.arguments import RUNNABLE
 from cryptopredict.operations.catalogue import describe_entry
 from cryptopredict.operations.health import job_problems
-from cryptopredict.operations.models import AuditEntry, Heartbeat, TaskRun
+from cryptopredict.operations.models import AuditEntry, TaskRun
 from cryptopredict.operations.pages.access import find, read_filter, read_page, staff_only
 from cryptopredict.operations.pages.forms import AuditFilter, CoinFilter, TaskFilter
 from cryptopredict.operations.plans import find_plan
@@ -56,7 +56,8 @@ def rows_of(runs: list[TaskRun]) -> list[RunRow]:
 def overview(request: HttpRequest) -> HttpResponse:
     """The sync, the calls, the queues and the workers in one look."""
     status = sync_state.read_status()
-    problems = [*job_problems(), *status["problems"]]
+    signs = heartbeats.signs_of_life()
+    problems = [*job_problems(signs), *status["problems"]]
     queues: list[Any] = []
     try:
         queues = read_queues()
@@ -68,7 +69,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "problems": problems,
         "plan": find_plan(),
         "queues": queues,
-        "processes": Heartbeat.objects.all(),
+        "processes": signs,
         "syncs": SyncRun.objects.all()[:SYNCS_SHOWN],
         "open_faults": DataFault.objects.unresolved().count(),
     }

@@ -21,12 +21,9 @@ from cryptopredict.tests.queries.rows import FILLED, Rows
 
 MANY = 1_000
 MOST_FOR_A_READ = 6  # of the API
-# What asks more often than that, and why; none of them lists anything that grows with the market.
+# What asks more often than that, and why; it lists nothing that grows with the market.
 DEARER = {
     "/api/v1/auth/me/export/": 12,  # each table that holds something of a person's
-    "/api/v1/models/monitoring/": 7,  # the champion, its record, its coverage, its challengers, its alarms
-    "/api/v1/tasks/workers/": 7,  # five checks beside the processes
-    "/api/v1/health/workers/": 7,
 }
 
 Ask = Callable[[str], Any]
