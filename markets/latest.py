@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from markets.coingecko.schemas import MarketRow
@@ -31,7 +32,7 @@ COLUMNS = (
     Column("max_supply", Kind.FIGURE),
     Column("all_time_high_usd", Kind.FIGURE),
     Column("all_time_high_at", Kind.TIME),
-    Column("sparkline_7d", Kind.JSON),
+    Column("sparkline_7d", Kind.TEXT),
     Column("price_at", Kind.TIME),
     Column("updated_at", Kind.TIME),
 )
@@ -74,9 +75,13 @@ def _values(rows: Iterable[MarketRow], now: datetime) -> Iterator[tuple[Any, ...
             row.id, row.symbol[:50], row.name[:200], row.image[:500], True, row.market_cap_rank,
             row.current_price if priced else None, row.market_cap, row.total_volume, row.high_24h, row.low_24h,
             row.price_change_percentage_1h, row.price_change_percentage_24h, row.price_change_percentage_7d,
-            row.circulating_supply, row.max_supply, row.ath, row.ath_at, row.sparkline or None,
+            row.circulating_supply, row.max_supply, row.ath, row.ath_at, _written(row.sparkline),
             row.last_updated_at if priced else None, now,
         )  # fmt: skip
+
+
+def _written(sparkline: tuple[float, ...] | None) -> str | None:
+    return orjson.dumps(sparkline).decode() if sparkline else None
 
 
 def _constants(now: datetime) -> dict[str, Any]:

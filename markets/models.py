@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from markets.fields import WrittenJSONField
 from markets.querysets import CryptocurrencyQuerySet, DataFaultQuerySet, PriceDataQuerySet, SyncRunQuerySet
 
 
@@ -50,7 +51,7 @@ class Cryptocurrency(models.Model):
     max_supply = models.FloatField(null=True, blank=True)
     all_time_high_usd = models.FloatField(null=True, blank=True)
     all_time_high_at = models.DateTimeField(null=True, blank=True)
-    sparkline_7d = models.JSONField(default=list, blank=True, help_text="Up to 168 hourly prices, oldest first.")
+    sparkline_7d = WrittenJSONField(default=list, blank=True, help_text="Up to 168 hourly prices, oldest first.")
     price_at = models.DateTimeField(null=True, blank=True, help_text="When upstream last saw this price.")
     sync_every_seconds = models.PositiveIntegerField(
         default=300, help_text="How often the call budget lets this coin's price be synced: its tier's promise."

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field, Json, computed_field
 from sqlalchemy import create_engine, func, select
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 engine = create_engine(os.environ["DATABASE_URL"].replace("postgres://", "postgresql+psycopg2://", 1))
@@ -37,7 +36,7 @@ class CoinRow(Base):
     change_1h_percent: Mapped[float | None]
     change_24h_percent: Mapped[float | None]
     change_7d_percent: Mapped[float | None]
-    sparkline_7d: Mapped[list[float]] = mapped_column(JSONB)
+    sparkline_7d: Mapped[str]  # JSON in a text column
     price_at: Mapped[datetime | None]
     sync_every_seconds: Mapped[int]
 
@@ -58,7 +57,7 @@ class Coin(BaseModel):
     sync_every_seconds: int
     market_cap_rank: int | None
     is_tracked: bool
-    sparkline_7d: list[float]
+    sparkline_7d: Json[list[float]]
 
     @computed_field
     def is_stale(self) -> bool:

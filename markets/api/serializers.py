@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from django.db.models import ExpressionWrapper, F, JSONField
+from django.db.models import ExpressionWrapper, F
 from rest_framework import serializers
 
 from cryptopredict.rest.answers import Clock
+from markets.fields import WrittenJSONField
 from markets.models import Interval
 from markets.series import CANDLES
 
@@ -44,8 +45,8 @@ COIN_COLUMNS = {
 }
 
 
-class WrittenJSON(JSONField):
-    """JSON that goes into the answer as the database wrote it, which neither reads nor writes its numbers anew."""
+class WrittenJSON(WrittenJSONField):
+    """JSON that goes into the answer as it was written, whose numbers are neither read nor written anew."""
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> orjson.Fragment | None:
         return None if value is None else orjson.Fragment(value)
