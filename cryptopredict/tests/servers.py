@@ -69,14 +69,18 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class RedisServer:
-    """A Redis on a port of its own, which a test may kill and start again with what it had kept."""
+    """A Redis on a port of its own, which a test may kill and start again with what it had kept.
 
-    def __init__(self, folder: Path, host: str = LOOPBACK) -> None:
+    `fsync` is how often it makes sure of its file: "everysec" is what docker-compose.yml runs.
+    """
+
+    def __init__(self, folder: Path, host: str = LOOPBACK, fsync: str = "always") -> None:
         found = shutil.which("redis-server")
         if found is None:
             raise ServerMissing("This test needs Redis: apt-get install redis-server, or set REDIS_URL.")
         self.program, self.folder, self.host, self.port = found, folder, host, free_port(host)
         self.url = f"redis://{host}:{self.port}"
+        self.fsync = fsync
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -85,7 +89,7 @@ class RedisServer:
         options += ["--protected-mode", "yes" if self.host == LOOPBACK else "no"]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [self.program, *options, "--appendonly", "yes", "--appendfsync", "always"],
+                [self.program, *options, "--appendonly", "yes", "--appendfsync", self.fsync],
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -199,9 +203,9 @@ class PostgresServer:
 
 
 @contextmanager
-def running_redis(host: str = LOOPBACK) -> Iterator[RedisServer]:
+def running_redis(host: str = LOOPBACK, *, fsync: str = "always") -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="cryptopredict-redis-") as folder:
-        server = RedisServer(Path(folder), host)
+        server = RedisServer(Path(folder), host, fsync)
         try:
             server.start()
             yield server
