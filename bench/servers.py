@@ -40,7 +40,10 @@ def own_database(name: str) -> Iterator[None]:
 @contextmanager
 def installation(**environment: str) -> Iterator[Installation]:
     """An installation of the product in full mode, none of whose processes runs yet; all are ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="cryptopredict-bench-") as folder, running_redis(fsync="everysec") as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptopredict-bench-") as folder,
+        running_redis(fsync="everysec") as server,
+    ):
         urls = {"DATABASE_URL": os.environ["DATABASE_URL"], "REDIS_URL": server.url}
         made = Installation(Path(folder), **urls, DEBUG="0", **UNLIMITED, **environment)
         try:

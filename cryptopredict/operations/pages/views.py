@@ -24,6 +24,7 @@ from markets.models import Cryptocurrency, DataFault, SyncRun
 from predictions.charts import loss_figure
 from predictions.curves import STAGES, epoch_ends
 from predictions.forecasting.backtest import FHS, LSTM
+from predictions.frequency import Frequency
 from predictions.models import TrainedModel
 from predictions.monitoring import validation_rows
 
@@ -131,6 +132,7 @@ def training(request: HttpRequest, task_id: str) -> HttpResponse:
             (STAGES[one["stage"]], one["epoch"]) for one in (model.metrics.get("resumed", []) if model else [])
         ],
         "figure": loss_figure(curve),
+        "noun": Frequency(model.frequency).noun if model else "",
         "validation": [(row["horizon"], row, row["against"][FHS]) for row in rows if row["model"] == LSTM],
     }
     return render(request, "ops/training.html", context)

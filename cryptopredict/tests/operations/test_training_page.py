@@ -113,6 +113,13 @@ def test_it_ends_with_what_came_of_it(read: Any) -> None:
     assert "hx-trigger" not in html
 
 
+@pytest.mark.parametrize(("frequency", "horizon"), [("1d", "7 days"), ("1h", "7 hours")])
+def test_it_names_horizons_in_the_unit_of_the_model(read: Any, frequency: str, horizon: str) -> None:
+    add_run("succeeded")
+    add_model("shadow", metrics={"validation": {"rows": ROWS}}, frequency=frequency)
+    assert re.findall(r'class="nowrap">(7 \w+)</th>', read()) == [horizon]
+
+
 def test_it_leads_there_from_the_registry(client: Client, staff_user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     from cryptopredict.operations import control
 
