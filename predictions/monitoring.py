@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from predictions.alarms import raise_alarm, resolve_alarms, why_not_the_headline
 from predictions.champion import check_champions_files
-from predictions.drift import RECENT_DAYS, psi_by_feature, reference_of
 from predictions.forecasting.backtest import FHS, LSTM
+from predictions.forecasting.drift import RECENT_DAYS, psi_by_feature, reference_of
 from predictions.forecasting.labels import Evidence, Label, is_coverage_off, whole_days
 from predictions.forecasting.series import Panel
 from predictions.frequency import Frequency

@@ -1,6 +1,7 @@
 """The registry of trained models: candidate → shadow → champion → retired; one champion of each frequency."""
 
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from predictions.artefacts import open_checked
-from predictions.forecasting.artifact import ArtifactError
+from predictions.forecasting.artifact import MANIFEST, ArtifactError
 from predictions.frequency import Frequency
 from predictions.models import ModelEvent, TrainedModel
 
@@ -37,13 +38,20 @@ class OvertakenPromotion(PromotionRefused):
 def install_starter_model(frequency: Frequency = Frequency.DAY) -> TrainedModel | None:
     """Registers the model of a frequency that ships with the product and lets it serve, if none serves. Idempotent.
 
-    Raises ArtifactError when its files are damaged.
+    It also takes the place of the one that an earlier release shipped, whose files are gone. Raises ArtifactError
+    when its files are damaged and none serves.
     """
-    if TrainedModel.objects.serving(frequency) is not None:
-        return None
     folder = settings.STARTER_MODEL_DIR if frequency is Frequency.DAY else settings.HOURLY_STARTER_MODEL_DIR
-    forecaster = open_checked(folder)
-    manifest = forecaster.manifest
+    serving = TrainedModel.objects.serving(frequency)
+    if serving is not None and (serving.origin != TrainedModel.Origin.STARTER or ships(serving, folder)):
+        return None
+    try:
+        forecaster = open_checked(folder)
+    except ArtifactError:
+        if serving is None:
+            raise
+        return None
+    manifest, extra = forecaster.manifest, dict(forecaster.manifest["extra"])
     name = "starter" if frequency is Frequency.DAY else f"starter-{frequency.word}"
     version = f"{name}-{day_of(manifest['cutoff'])}-{forecaster.sha256[:8]}"
     model, is_new = TrainedModel.objects.get_or_create(
@@ -55,13 +63,22 @@ def install_starter_model(frequency: Frequency = Frequency.DAY) -> TrainedModel 
             "trained_at": timezone.now(),
             "folder": str(folder),
             "manifest_sha256": forecaster.sha256,
-            "metrics": manifest["extra"],
+            "reference": extra.pop("reference"),
+            "metrics": extra,
             **facts_of(manifest),
         },
     )
     if is_new:
         note(model, Kind.REGISTERED, "It ships with the product.")
     return promote(model=model, reason="The starter model serves until this site has trained its own.")
+
+
+def ships(model: TrainedModel, folder: Path) -> bool:
+    """Whether the model is the one in the folder, whatever state its files are in."""
+    try:
+        return model.manifest_sha256 == sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return True
 
 
 def facts_of(manifest: dict[str, Any]) -> dict[str, Any]:

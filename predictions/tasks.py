@@ -29,11 +29,11 @@ def issue_forecasts() -> None:
 @shared_task(name="predictions.issue_hourly_forecasts", expires=3300)
 def issue_hourly_forecasts() -> None:
     """Freezes the forecasts that are still missing for the newest closed hour."""
-    registry.install_starter_model(Frequency.HOUR)  # a site that is older than hourly forecasts has none yet
     _issue(Frequency.HOUR)
 
 
 def _issue(frequency: Frequency) -> None:
+    registry.install_starter_model(frequency)  # there may be none yet, or one that an earlier release shipped
     try:
         issue = issuing.issue_forecasts(frequency=frequency)
     except (NoModel, NoHistory) as error:

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from predictions import forecasting, registry
 from predictions.curves import LossCurve, Tell
-from predictions.drift import reference_of
 from predictions.forecasting import artifact
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, run_backtest, summary_json
+from predictions.forecasting.drift import reference_of
 from predictions.forecasting.labels import Label
 from predictions.forecasting.series import Panel
 from predictions.forecasting.training import MIN_TRAINING_DATES, NotEnoughData, Trained, save, train

@@ -28,8 +28,8 @@ from predictions import monitoring, registry, tasks
 from predictions.api import model_serializers as serializers
 from predictions.api import parameters
 from predictions.api.answers import evidence_of
-from predictions.drift import RECENT_DAYS
 from predictions.forecasting.artifact import ArtifactError
+from predictions.forecasting.drift import RECENT_DAYS
 from predictions.frequency import Frequency
 from predictions.models import BacktestRun, ModelAlarm, ModelEvent, Prediction, TrainedModel
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, BacktestResult, run_backtest, summary_json
+from predictions.forecasting.drift import reference_of
 from predictions.forecasting.features import STEP_FEATURES, feature_names
 from predictions.forecasting.folders import read_csv_folder
 from predictions.forecasting.frequency import FREQUENCIES
@@ -38,7 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipe = RECIPES[options.frequency][0]
     trained = train(panel, cutoff=panel.last_date, recipe=recipe, seed=options.seed, progress=_print_progress)
     command = command_of(options.frequency)
-    extra = {"kind": "starter", "command": command, "source": source, "validation": summary_json(held_out)}
+    extra = {
+        "kind": "starter",
+        "command": command,
+        "source": source,
+        "validation": summary_json(held_out),
+        "reference": reference_of(panel),  # a new site stores none of the days that it was trained on
+    }
     save(trained, options.out, extra=extra, card=write_card(trained, panel, held_out, source=source))
     print(f"written to {options.out}")
 

@@ -7,8 +7,9 @@ import pytest
 from pytest_django import Settings
 
 from markets.models import Cryptocurrency
-from predictions import drift, issuing, monitoring
+from predictions import issuing, monitoring, registry
 from predictions.alarms import why_not_the_headline
+from predictions.forecasting import drift
 from predictions.forecasting.series import Panel
 from predictions.history import read_panel
 from predictions.models import ModelAlarm, Prediction, TrainedModel
@@ -99,6 +100,14 @@ def test_it_makes_a_reference_from_the_stored_training_days_when_the_model_came_
     own.refresh_from_db()
     assert set(own.reference["features"]) == set(drift.WATCHED) == set(psi)
     assert own.reference["last"] == str(own.cutoff_on)
+
+
+def test_it_watches_the_drift_of_a_starter_on_a_site_that_stores_none_of_its_training_days(
+    coins: list[Cryptocurrency],
+) -> None:
+    starter = registry.install_starter_model()
+    assert starter is not None
+    assert set(monitoring.drift_of(starter, NOW)) == set(drift.WATCHED)
 
 
 def test_it_says_nothing_about_drift_without_anything_to_compare_with(

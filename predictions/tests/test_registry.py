@@ -1,5 +1,6 @@
 """The registry: the starter serves first, a promotion is one step, a damaged artefact never serves."""
 
+import json
 import shutil
 import threading
 from datetime import timedelta
@@ -8,8 +9,12 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
-from predictions import record, registry, training
+from predictions import champion, record, registry, training
+from predictions.forecasting import drift
+from predictions.forecasting.artifact import ArtifactError
+from predictions.frequency import Frequency
 from predictions.models import TrainedModel
 from predictions.tests.conftest import copy_of
 
@@ -32,6 +37,63 @@ def test_it_lets_the_starter_model_serve_on_a_new_site(serving: TrainedModel) ->
     assert (serving.state, serving.origin) == ("serving", "starter")
     assert registry.install_starter_model() is None
     assert TrainedModel.objects.count() == 1
+
+
+@pytest.fixture
+def released(tmp_path: Path, settings: Settings) -> Path:
+    """The folder that the starter model is shipped in, for a test to ship another one."""
+    folder = tmp_path / "released"
+    shutil.copytree(settings.STARTER_MODEL_DIR, folder)
+    settings.STARTER_MODEL_DIR = folder
+    return folder
+
+
+def ship_another(released: Path) -> None:
+    manifest = json.loads((released / "manifest.json").read_text())
+    manifest["extra"]["source"] = "other prices"
+    (released / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_the_starter_of_a_new_release_takes_the_place_of_the_one_before(released: Path, serving: TrainedModel) -> None:
+    ship_another(released)
+    with pytest.raises(ArtifactError):
+        champion.serving_forecaster()  # its files are gone
+    another = registry.install_starter_model()
+    assert another is not None
+    assert champion.serving_forecaster().model == another
+    serving.refresh_from_db()
+    assert serving.state == "retired"
+    assert registry.install_starter_model() is None
+
+
+def test_a_new_release_leaves_a_sites_own_champion_alone(
+    released: Path, candidate: TrainedModel, serving: TrainedModel
+) -> None:
+    registry.promote(model=candidate, reason="Better on held-out days.")
+    ship_another(released)
+    assert registry.install_starter_model() is None
+    assert TrainedModel.objects.serving() == candidate
+
+
+def test_a_damaged_starter_of_a_new_release_does_not_keep_the_last_good_model_from_serving(
+    released: Path, serving: TrainedModel
+) -> None:
+    (released / "manifest.json").write_text("{")
+    assert registry.install_starter_model() is None
+    assert TrainedModel.objects.serving() == serving
+    TrainedModel.objects.update(state="retired")
+    with pytest.raises(ArtifactError):
+        registry.install_starter_model()
+
+
+@pytest.mark.parametrize("frequency", list(Frequency))
+@pytest.mark.django_db
+def test_a_starter_knows_how_its_inputs_were_spread_in_training(frequency: Frequency) -> None:
+    model = registry.install_starter_model(frequency)
+    assert model is not None
+    assert set(model.reference["features"]) == set(drift.WATCHED)
+    assert model.reference["last"][:10] == str(model.cutoff_on)
+    assert "reference" not in model.metrics
 
 
 def test_it_promotes_in_one_step_and_keeps_the_reason(candidate: TrainedModel, serving: TrainedModel) -> None:

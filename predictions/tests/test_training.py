@@ -8,8 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from markets.models import Cryptocurrency
-from predictions import artefacts, drift, issuing, registry, tasks, training
-from predictions.forecasting import recipe
+from predictions import artefacts, issuing, registry, tasks, training
+from predictions.forecasting import drift, recipe
 from predictions.frequency import Frequency
 from predictions.models import BacktestRun, Prediction, TrainedModel
 from predictions.tests import hours
