@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,12 @@ def _empty_cache() -> Iterator[None]:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Notes a sentence with what was measured, for the report at the end."""
+    return lambda text: request.node.user_properties.append(("figure", text))
 
 
 @pytest.fixture
@@ -139,8 +145,8 @@ def browser() -> "Iterator[Browser]":
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what the fault tests measured, how much of the API was tried, and how large the access matrix was."""
-    for kind, title in (("figure", "measured under faults"), ("contract", "the API's contract")):
+    """Prints what the tests of faults and attacks measured, and how much of the API was tried and by whom."""
+    for kind, title in (("figure", "measured under faults and attacks"), ("contract", "the API's contract")):
         if texts := sorted(map(str, _noted(terminalreporter, kind)), key=_by_number):
             terminalreporter.section(title)
             for text in texts:

@@ -145,7 +145,7 @@ def medians_ms(way: str, rounds: int) -> tuple[float, float]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.django_db(transaction=True)
 def test_its_medians_for_known_and_unknown_addresses_lie_within_ten_percent(
-    way: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    way: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str], None]
 ) -> None:
     settings.MAIL_IN_BACKGROUND = True
     monkeypatch.setattr(mailer, "START_AFTER_SECONDS", 0.03)
@@ -157,8 +157,8 @@ def test_its_medians_for_known_and_unknown_addresses_lie_within_ten_percent(
     for _ in range(4):  # a busy computer disturbs one measurement, a leak shows in all
         known, unknown = medians_ms(way, rounds=40 if "sign" in way else 150)
         ratios.append(known / unknown)
-        print(f"{way}: known {known:.2f} ms, unknown {unknown:.2f} ms, ratio {known / unknown:.3f}")
         User.objects.exclude(email=KNOWN).delete()
         if 0.9 <= ratios[-1] <= 1.1:
+            figure(f"R15 {way}: known {known:.2f} ms, unknown {unknown:.2f} ms in measurement {len(ratios)}")
             return
     pytest.fail(f"The ratios of the medians are {ratios}.")

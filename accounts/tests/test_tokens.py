@@ -1,6 +1,7 @@
 """Refresh tokens: one winner, families that end, and tokens that are no longer good."""
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -68,7 +69,9 @@ def test_it_revokes_the_family_when_a_rotated_token_comes_back(
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.faults])])
 @pytest.mark.django_db(transaction=True)
-def test_it_gives_eight_refreshes_at_once_one_winner(rounds: int, settings: Settings) -> None:
+def test_it_gives_eight_refreshes_at_once_one_winner(
+    rounds: int, settings: Settings, figure: Callable[[str], None]
+) -> None:
     rates = dict.fromkeys(settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"], "100000/min")
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
     user = User.objects.create_user("alice@example.com", "correct horse battery")
@@ -87,6 +90,7 @@ def test_it_gives_eight_refreshes_at_once_one_winner(rounds: int, settings: Sett
         assert statuses == [200] + [401] * 7
         left = OutstandingToken.objects.filter(jti__startswith=f"{family(token)}.", blacklistedtoken=None)
         assert not left.exists()  # a token that was used twice ends its family, the winner's child with it
+    figure(f"R13 on {connection.vendor}: {rounds} × 8 refreshes at once, {rounds} won, {rounds} families revoked")
 
 
 def test_it_refuses_what_is_no_refresh_token(api: APIClient, alice: User) -> None:

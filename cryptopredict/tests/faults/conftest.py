@@ -24,12 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
 
 
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """Notes a sentence with what was measured, for the report at the end."""
-    return lambda text: request.node.user_properties.append(("figure", text))
-
-
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[PostgresServer]:
     """A PostgreSQL for all tests that leave it standing, with a migrated database to copy."""
