@@ -36,14 +36,17 @@ def closes(coins: int, days: int) -> Panel:
     return Panel(dates, [f"forecast-{number:04d}" for number in range(coins)], np.stack(rows, axis=1))
 
 
-def store(panel: Panel) -> list[Cryptocurrency]:
-    """The panel's coins, tracked, with a daily slot for each price but the first, which opens the first slot."""
+def store(panel: Panel, *, begin_on: date = FIRST) -> list[Cryptocurrency]:
+    """The panel's coins, tracked, with a daily slot for each price but the first, which opens the first slot.
+
+    The first price is that of `begin_on`, whatever the panel says.
+    """
     Cryptocurrency.objects.update(is_tracked=False)
     coins = Cryptocurrency.objects.bulk_create(
         Cryptocurrency(coingecko_id=name, symbol=f"f{n}", name=name, market_cap_rank=n + 1, is_tracked=True)
         for n, name in enumerate(panel.coins)
     )
-    begin = datetime.combine(FIRST, datetime.min.time(), UTC)
+    begin = datetime.combine(begin_on, datetime.min.time(), UTC)
     for start in range(0, len(coins), TICK):
         write_rows(
             rows=[

@@ -1,5 +1,6 @@
 """P12: forecasts for 1,000 coins at once, against the same layers as bare matrix products and against Keras."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -70,32 +71,33 @@ def _issue(now: datetime) -> None:
 
 
 def bare_products(files: Artifact, steps: Floats, last: Floats):  # type: ignore[no-untyped-def]
-    """The matrix products of every layer and step, and nothing else: no activation, no bias, no gate."""
-    inputs, recurrent, head, linear = _weights(files)
+    """The matrix products of every layer and step of every tower, and nothing else: no activation, no bias, no gate."""
+    towers = towers_of(files)
     by_step = np.ascontiguousarray(steps.transpose(1, 0, 2))
-    state = np.zeros((len(steps), recurrent.shape[0]), np.float32)
+    state = np.zeros((len(steps), files.recipe.lstm_units), np.float32)
 
     def work() -> None:
-        for step in by_step:
-            step @ inputs
-            state @ recurrent
-        state @ head
-        last @ linear
+        for inputs, recurrent, head, linear in towers:
+            for step in by_step:
+                step @ inputs
+                state @ recurrent
+            state @ head
+            last @ linear
 
     return work
 
 
-def _weights(files: Artifact) -> tuple[Floats, Floats, Floats, Floats]:
-    found = {name: array for name, array in files.weights.items() if array.ndim == 2}
+def towers_of(files: Artifact) -> list[tuple[Floats, Floats, Floats, Floats]]:
+    """Each tower's matrices: of the inputs, of the state, of the LSTM's head, of the linear head."""
 
-    def one(part: str, kind: str) -> Floats:
-        (name,) = [name for name in found if part in name and name.endswith(kind)]
-        return found[name]
+    def all_of(start: str, end: str) -> list[Floats]:
+        return [array for name, array in files.weights.items() if re.fullmatch(rf"{start}(_\d+)?/{end}", name)]
 
-    return (
-        one("lstm/", "/kernel"), one("lstm/", "recurrent_kernel"),
-        one("lstm_head", "kernel"), one("linear_head", "kernel"),
-    )  # fmt: skip
+    inputs, recurrent = all_of("lstm", "lstm_cell/kernel"), all_of("lstm", "lstm_cell/recurrent_kernel")
+    towers = list(zip(inputs, recurrent, all_of("lstm_head", "kernel"), all_of("linear_head", "kernel"), strict=True))
+    if len(towers) != files.recipe.towers:
+        raise RuntimeError(f"{len(towers)} of {files.recipe.towers} towers were found in the weights.")
+    return towers
 
 
 def _predict_one_by_one(files: Artifact, steps: Floats, last: Floats):  # type: ignore[no-untyped-def]

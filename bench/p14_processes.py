@@ -19,7 +19,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.tokens import issue_tokens
-from bench.forecasting import DAY, FIRST, clear, closes, serving, store
+from bench.forecasting import DAY, clear, closes, serving, store
 from bench.measuring import RUNS, Result
 from cryptopredict.operations.run import site_programs
 from cryptopredict.tests.servers import free_port
@@ -27,7 +27,8 @@ from predictions.issuing import issue_forecasts
 
 COINS, HISTORY = 20, 200
 ISSUES, WARM = 500, 50
-NOW = datetime.combine(FIRST, datetime.min.time(), UTC) + HISTORY * DAY + timedelta(minutes=20)
+TODAY = datetime.now(UTC).date()  # a forecast on demand refuses prices that are older
+NOW = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(minutes=20)
 STARTS_SECONDS, WEB_MIB, FLAT = 2.0, 150.0, 0.05
 ROUNDS, CLIENTS = 10, 4
 PATHS = (
@@ -38,7 +39,7 @@ MIB = 2**20
 
 
 def run() -> Iterator[Result]:
-    store(closes(COINS, HISTORY + 1))
+    store(closes(COINS, HISTORY + 1), begin_on=TODAY - HISTORY * DAY)
     serving()
     call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
     issue_forecasts(now=NOW - DAY)
@@ -96,7 +97,8 @@ def _ask_for_forecast(address: str, token: str, coin: int) -> None:
         headers={"Authorization": f"Bearer {token}"},
         timeout=60,
     )
-    answer.raise_for_status()
+    if not answer.ok:
+        raise RuntimeError(f"No forecast was made: {answer.text[:300]}")
 
 
 def _wait_for(url: str, *, until: float) -> None:
