@@ -3,7 +3,8 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench.http import Connection
@@ -95,8 +96,20 @@ def send(line: Connection, call: Call, number: int) -> str:
 
 
 def together(works: Sequence[Callable[[], None]]) -> None:
+    with running(works):
+        pass
+
+
+@contextmanager
+def running(works: Sequence[Callable[[], None]], stop: threading.Event | None = None) -> Iterator[None]:
+    """Each in a thread of its own beside the block, at whose end they are told to stop and waited for."""
     threads = [threading.Thread(target=work) for work in works]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        yield
+    finally:
+        if stop is not None:
+            stop.set()
+        for thread in threads:
+            thread.join()

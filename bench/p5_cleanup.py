@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 
+from bench.load import running
 from bench.market import BEGIN, LARGE, build, use
 from bench.measuring import RUNS, Result, at_most, percentile, seconds_of
 from markets import sync
@@ -94,15 +95,8 @@ def _readers_p99(meanwhile: Callable[[], None]) -> float:
             time.sleep(PAUSE_SECONDS)
         connection.close()
 
-    readers = [threading.Thread(target=read) for _ in range(READERS)]
-    for reader in readers:
-        reader.start()
-    ready.wait()
-    try:
+    with running([read] * READERS, stop):
+        ready.wait()
         meanwhile()
-    finally:
-        stop.set()
-        for reader in readers:
-            reader.join()
-        gc.unfreeze()
+    gc.unfreeze()
     return percentile(seconds, 0.99)

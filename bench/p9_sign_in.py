@@ -5,11 +5,13 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from bench.http import Connection, request
 from bench.ledger import fill_ledger
+from bench.load import running, together
 from bench.measuring import RUNS, Result, at_most, interleaved, percentile, seconds_of
 from bench.p6_list import fill_coins
 from bench.people import PASSWORD, addresses, password_hash, sign_in
@@ -59,11 +61,11 @@ def _one_sign_in(line: Connection, email: str) -> Result:
 def sign_in_at_once(port: int, people: list[str]) -> None:
     """All of them in the same moment, each on a connection of its own; all must be let in."""
     refused: list[str] = []
-    together = threading.Barrier(len(people))
+    everybody = threading.Barrier(len(people))
 
     def enter(email: str) -> None:
         line = Connection(port)
-        together.wait()
+        everybody.wait()
         try:
             line.timed(sign_in(email))
         except (OSError, RuntimeError) as problem:
@@ -71,7 +73,7 @@ def sign_in_at_once(port: int, people: list[str]) -> None:
         finally:
             line.close()
 
-    in_threads([lambda email=email: enter(email) for email in people])  # type: ignore[misc]
+    together([partial(enter, email) for email in people])
     if refused:
         raise RuntimeError(f"{len(refused)} of {len(people)} sign-ins failed: {refused[0]}")
 
@@ -90,21 +92,6 @@ def readers_p99(port: int, meanwhile: Callable[[], None]) -> float:
             time.sleep(PAUSE_SECONDS)
         line.close()
 
-    readers = [threading.Thread(target=read, args=[number]) for number in range(READERS)]
-    for reader in readers:
-        reader.start()
-    try:
+    with running([partial(read, number) for number in range(READERS)], stop):
         meanwhile()
-    finally:
-        stop.set()
-        for reader in readers:
-            reader.join()
     return percentile(seconds, 0.99)
-
-
-def in_threads(works: list[Callable[[], None]]) -> None:
-    threads = [threading.Thread(target=work) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
