@@ -11,11 +11,13 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pytest_django import Settings
+from rest_framework.permissions import AllowAny
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.models import User
 from cryptopredict.api import UnknownPathView
+from cryptopredict.rest.conditional import SharedMixin
 from cryptopredict.tests.rest.test_errors import error
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -49,6 +51,13 @@ def example(path: str) -> str:
 def test_its_document_is_valid_and_was_made_without_warnings(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
     assert not GENERATOR_STATS
+
+
+def test_only_views_that_are_open_to_everyone_share_their_answers() -> None:
+    """What a process remembers is given out before a view asks for permissions."""
+    sharing = {view for _, pattern in api_patterns() if issubclass(view := pattern.callback.cls, SharedMixin)}
+    assert len(sharing) > 5
+    assert {view for view in sharing if set(view.permission_classes) != {AllowAny}} == set()
 
 
 def test_its_document_lists_every_endpoint_that_is_served(document: dict[str, Any]) -> None:
