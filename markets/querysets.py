@@ -14,6 +14,9 @@ from django.db.models.functions import RowNumber
 if TYPE_CHECKING:
     from markets.models import Cryptocurrency, DataFault, Interval, PriceData, SyncRun  # noqa: F401  (named in the bases below)
 
+# Coin id, moment of its close, open, high, low, close, and of how many observed prices it is made.
+HourlyCandle = tuple[str, datetime, float, float, float, float, int]
+
 
 class CryptocurrencyQuerySet(models.QuerySet["Cryptocurrency"]):
     def tracked(self) -> Self:
@@ -75,18 +78,19 @@ class PriceDataQuerySet(models.QuerySet["PriceData"]):
         rows = self.daily().sound().filter(at__date__lt=before).order_by().values_list("coin__coingecko_id")
         return dict(rows.annotate(count=Count("pk")))
 
-    def hourly_closes(self, *, until: datetime, hours: int) -> Iterator[tuple[str, datetime, float]]:
-        """Yields (coin id, moment, price at that full hour) of the last `hours` full hours up to and with `until`.
+    def hourly_candles(self, *, until: datetime, hours: int) -> Iterator[HourlyCandle]:
+        """Yields (coin id, moment, open, high, low, close, samples) of the last full hours up to and with `until`.
 
-        The close of the hour that begins at k is the price at k + 1 h, so each row is stamped an hour later. In no
-        order: sorting two million rows takes longer than reading them.
+        The close of the hour that begins at k is the price at k + 1 h, so each row is stamped an hour later: by then
+        all of it is known. In no order: sorting two million rows takes longer than reading them.
         """
         # By coin, as the index is: a range of times alone would walk through every slot there is.
         coins = apps.get_model("markets", "Cryptocurrency").objects.order_by().values("pk")
         rows = self.filter(interval="1h", coin__in=coins).sound().between(until - timedelta(hours=hours), until)
-        found = rows.order_by().values_list("coin__coingecko_id", "at", "close")
-        for coin, at, close in found.iterator(chunk_size=5000):
-            yield coin, at + timedelta(hours=1), close
+        figures = ("open", "high", "low", "close", "samples")
+        found = rows.order_by().values_list("coin__coingecko_id", "at", *figures)
+        for coin, at, *candle in found.iterator(chunk_size=5000):
+            yield coin, at + timedelta(hours=1), *candle
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):

@@ -20,8 +20,8 @@ KEPT_OPEN = 16  # of each frequency the champion, its challengers, and the champ
 OPERATORS = frozenset(
     {
         "Add", "Cast", "Concat", "Constant", "ConstantOfShape", "Div", "Exp", "Expand", "Flatten", "Gather", "Gemm",
-        "Identity", "LSTM", "MatMul", "Mul", "Neg", "Reshape", "Shape", "Sigmoid", "Slice", "Split", "Squeeze", "Sub",
-        "Tanh", "Tile", "Transpose", "Unsqueeze",
+        "Greater", "Identity", "LSTM", "MatMul", "Mul", "Neg", "Not", "Reshape", "Shape", "Sigmoid", "Slice", "Split",
+        "Squeeze", "Sub", "Tanh", "Tile", "Transpose", "Unsqueeze",
     }
 )  # fmt: skip
 STANDARD = {"", "ai.onnx"}

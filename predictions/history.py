@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from markets.models import PriceData
+from markets.querysets import HourlyCandle
+from predictions.forecasting.candles import garman_klass
 from predictions.forecasting.frequency import HOURLY_STEPS
 from predictions.forecasting.series import Panel, build_panel, drop_thin_last_days
 from predictions.frequency import Frequency, instant
@@ -23,6 +25,8 @@ SERVING_DAYS = 1500
 SERVING_HOURS = 180 * 24
 TRAINING_DAYS = 365 * 12
 TRAINING_HOURS = 400 * 24  # hourly prices are not kept for longer
+# An hour made of at least half of its five-minute prices tells how far the price went within it.
+MIN_CANDLE_SAMPLES = 6
 
 
 class NoHistory(Exception):
@@ -50,7 +54,7 @@ def read_hours(*, until: datetime, hours: int = SERVING_HOURS) -> Panel:
 
     Raises NoHistory when there is none.
     """
-    panel = _hourly_panel(PriceData.objects.hourly_closes(until=Frequency.HOUR.floor(until), hours=hours))
+    panel = _hourly_panel(PriceData.objects.hourly_candles(until=Frequency.HOUR.floor(until), hours=hours))
     if panel is None:
         raise NoHistory("There are no hourly prices yet.")
     return drop_thin_last_days(panel)
@@ -68,20 +72,24 @@ def training_panel(*, frequency: Frequency, cutoff_on: date) -> Panel:
     return read_hours(until=instant(cutoff_on), hours=TRAINING_HOURS)
 
 
-def _hourly_panel(rows: Iterable[tuple[str, datetime, float]]) -> Panel | None:
+def _hourly_panel(rows: Iterable[HourlyCandle]) -> Panel | None:
     """What `build_panel` makes of the same rows; the database has checked them, and there may be two million."""
     coins: dict[str, int] = {}
     moments: dict[datetime, int] = {}
-    columns, steps, closes = array("l"), array("l"), array("d")
-    for coin, at, close in rows:
+    columns, steps, figures = array("l"), array("l"), array("d")
+    for coin, at, *candle in rows:
         columns.append(coins.setdefault(coin, len(coins)))
         steps.append(moments.setdefault(at, len(moments)))
-        closes.append(close)
-    if not closes:
+        figures.extend(candle)
+    if not figures:
         return None
     hours = np.array([HOURLY_STEPS.moment(at) for at in moments]).astype("datetime64[h]")
     dates = np.arange(hours.min(), hours.max() + 1)
-    prices = np.full((len(dates), len(coins)), np.nan)
-    prices[(hours - dates[0]).astype(np.int64)[np.asarray(steps)], np.asarray(columns)] = np.asarray(closes)
+    places = (hours - dates[0]).astype(np.int64)[np.asarray(steps)], np.asarray(columns)
+    first, high, low, last, samples = np.asarray(figures).reshape(-1, 5).T
+    prices, realised = np.full((2, len(dates), len(coins)), np.nan)
+    prices[places] = last
+    realised[places] = np.where(samples >= MIN_CANDLE_SAMPLES, garman_klass(first, high, low, last), np.nan)
     order = sorted(coins)
-    return Panel(dates, order, prices[:, [coins[coin] for coin in order]])
+    columns_in_order = [coins[coin] for coin in order]
+    return Panel(dates, order, prices[:, columns_in_order], realised=realised[:, columns_in_order])

@@ -29,7 +29,7 @@ def reference_of(panel: Panel) -> dict[str, Any]:
 def _watched(panel: Panel) -> Features:
     """The features of a panel's own recipe, but for those that nobody watches: of hours they are most of them."""
     recipe = RECIPES[panel.frequency.name][0]
-    return build_features(panel, replace(recipe, breadth_decays=(), calendar="weekday"))
+    return build_features(panel, replace(recipe, breadth_decays=(), candle_decays=(), calendar="weekday"))
 
 
 def _reference(features: Features, *, first_step: int) -> dict[str, Any]:

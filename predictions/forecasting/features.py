@@ -17,7 +17,7 @@ from predictions.forecasting.series import (
     is_near_constant,
     log_returns,
 )
-from predictions.forecasting.volatility import ewma_variances
+from predictions.forecasting.volatility import ewma_variances, realised_means
 
 MARKET_COIN = "bitcoin"
 MARKET_RETURN_CLIP = 0.5
@@ -34,6 +34,7 @@ LAST_FEATURES = (
     "bitcoin_volatility_trend",
     "history_days",
 )
+MIN_CANDLE_SHARE = 0.5  # of the slow mean's weight
 QUARTER_HOURS = 6
 HOURS = tuple(f"hour_{hour:02d}" for hour in range(24))
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -49,7 +50,20 @@ def feature_names(recipe: Recipe) -> tuple[str, ...]:
         "hour": HOURS,
         "hour_of_week": (*HOURS, *(f"{day}_{hour:02d}" for day in WEEKDAYS for hour in range(0, 24, QUARTER_HOURS))),
     }
-    return (*STEP_FEATURES, *LAST_FEATURES, *ranges, *moves, *breadth, *calendar[recipe.calendar])
+    plain = (*STEP_FEATURES, *LAST_FEATURES, *ranges, *moves, *breadth, *calendar[recipe.calendar])
+    return (*plain, *candle_names(recipe))
+
+
+def candle_names(recipe: Recipe) -> tuple[str, ...]:
+    """The names of the last columns of `Features.last`, which only rows with known candles have; the flag is last."""
+    if not recipe.candle_decays:
+        return ()
+    return (*(f"candle_{decay:g}" for decay in recipe.candle_decays[:-1]), "market_candle", "has_candles")
+
+
+def step_names(recipe: Recipe) -> tuple[str, ...]:
+    """The names of `Features.steps`'s columns, in order."""
+    return (*STEP_FEATURES, *((candle_names(recipe)[0], "market_candle") if recipe.candle_decays else ()))
 
 
 DECAYS = DAILY.decays
@@ -60,7 +74,7 @@ FEATURES = feature_names(DAILY)
 class Features:
     """What the forecasters see, for T steps and N coins.
 
-    `steps` (T, N, 3) and `last` (T, N, F) float32; `sigma` (T, N) the scale per step of FHS and the network
+    `steps` (T, N, S) and `last` (T, N, F) float32; `sigma` (T, N) the scale per step of FHS and the network
     and `sigma_ewma` (T, N) that of EWMA-N; `market_sigma` (T,) the market's; `prices` (T, N) as observed;
     `eligible` (T, N) where a forecast may start.
     """
@@ -109,6 +123,7 @@ def build_features(panel: Panel, recipe: Recipe = DAILY, *, newest: int | None =
             *_moves(filled, sigma, recipe.move_steps),
             *_breadth(panel, sigma, recipe.breadth_decays),
             _calendar(panel.dates, sigma.shape, recipe.calendar),
+            *_candles(panel, recipe.candle_decays),
         ]
         kept = slice(None if newest is None else -newest, None)
         clipped = [np.clip(c[kept], -FEATURE_CLIP, FEATURE_CLIP).astype(np.float32) for c in columns]
@@ -118,7 +133,7 @@ def build_features(panel: Panel, recipe: Recipe = DAILY, *, newest: int | None =
         dates=panel.dates[kept],
         coins=panel.coins,
         prices=panel.prices[kept],
-        steps=np.ascontiguousarray(last[:, :, : len(STEP_FEATURES)]),
+        steps=np.ascontiguousarray(last[:, :, [feature_names(recipe).index(name) for name in step_names(recipe)]]),
         last=last,
         sigma=sigma[kept],
         sigma_ewma=np.sqrt(variances[recipe.decays.index(recipe.ewma_decay)])[kept],
@@ -213,6 +228,25 @@ def _breadth(panel: Panel, sigma: Floats, decays: tuple[float, ...]) -> list[Flo
         smoothed[t] = np.where(np.isfinite(current), current, 0.7)
     logs = np.log(np.maximum(smoothed, 0.05) / 0.7)
     return [np.broadcast_to(logs[:, None, :], (*sigma.shape, len(decays)))]
+
+
+def _candles(panel: Panel, decays: tuple[float, ...]) -> list[Floats]:
+    """log(what candles realised / its slow mean) / 2 (T, N, 1) for each λ, the market's mean of the first, the flag.
+
+    Held against the slow mean of the same kind, so that it does not matter how many prices a candle is made of. 0
+    where the step's own candle is unknown, or half of the slow mean's weight: the flag says so.
+    """
+    if not decays:
+        return []
+    if panel.realised is None:
+        return [np.zeros((*panel.prices.shape, len(decays) + 1))]
+    means, shares = realised_means(panel.realised, decays)
+    known = np.isfinite(panel.realised) & (shares[-1] >= MIN_CANDLE_SHARE)
+    logs = np.where(known, np.log(means[:-1] / means[-1]) / 2, 0.0)
+    used = known & moves_freely(panel)
+    market = np.where(used, logs[0], 0.0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
+    columns = [*logs, np.broadcast_to(market[:, None], known.shape), known.astype(float)]
+    return [np.stack(columns, axis=2)]
 
 
 def _calendar(dates: Dates, shape: tuple[int, ...], calendar: str) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from predictions.forecasting import backtest, features, folders, serving, training, windows
+from predictions.forecasting import backtest, candles, features, folders, serving, training, windows
 from predictions.forecasting.artifact import Artifact
 from predictions.forecasting.forecasters.protocol import Past
 from predictions.forecasting.frequency import HOURLY_STEPS
@@ -38,14 +38,17 @@ class Subject:
         return self.panel.dates[self.row].astype(object)
 
     def altered(self) -> Panel:
-        """The same past with another future: other prices, some coins dead, some pegged, from the cutoff on."""
+        """The same past with another future: other prices and candles, some coins dead, some pegged."""
         random = np.random.default_rng(20)
         prices = self.panel.prices.copy()
         later = prices[self.row + 1 :]
         later *= random.uniform(0.2, 5, later.shape)
         later[:, 1::3] = np.nan
         later[:, 2::3] = 1.0
-        return Panel(self.panel.dates, self.panel.coins, prices)
+        realised = None if self.panel.realised is None else self.panel.realised.copy()
+        if realised is not None:
+            realised[self.row + 1 :] = random.uniform(0, 0.01, later.shape)
+        return replace(self.panel, prices=prices, realised=realised)
 
 
 def subject_of(panel: Panel, artifact: Artifact) -> Subject:
@@ -174,15 +177,19 @@ def an_unfinished_step_is_left_out(subject: Subject) -> None:
 
 
 def a_candle_is_joined_by_its_opening(subject: Subject) -> None:
-    """A candle's close is the price of the next step: the panel reads the opening price of each."""
+    """A candle's close is the price of the next step: the panel has its opening price, and its size a step later."""
     hours = [datetime(2024, 1, 1) + timedelta(hours=n) for n in range(6)]
     lines = [f"{at:%Y-%m-%dT%H:%MZ},{n + 1},{n + 9},{n + 1},{n + 2},1" for n, at in enumerate(hours)]
     with tempfile.TemporaryDirectory() as folder:
         text = "\n".join(["timestamp,open,high,low,close,volume", *lines, ""])
         (Path(folder) / "bitcoin.csv").write_text(text)
-        prices = folders.read_csv_folder(Path(folder), frequency=HOURLY_STEPS).prices[:, 0]
-    if not np.array_equal(prices, np.arange(1.0, 7.0)):
+        panel = folders.read_csv_folder(Path(folder), frequency=HOURLY_STEPS)
+    if not np.array_equal(panel.prices[:, 0], np.arange(1.0, 7.0)):
         raise Leak("a candle was joined by its close, which is the next step's price")
+    first, high, last = np.arange(1.0, 6.0), np.arange(9.0, 14.0), np.arange(2.0, 7.0)
+    expected = [np.nan, *candles.garman_klass(first, high, first, last)]
+    if panel.realised is None or not np.array_equal(panel.realised[:, 0], expected, equal_nan=True):
+        raise Leak("what an hour realised was known before the hour had closed")
 
 
 def all_inputs_agree(subject: Subject) -> None:

@@ -11,8 +11,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from predictions.forecasting.features import STEP_FEATURES, candle_names
 from predictions.forecasting.quantiles import mirrored
 from predictions.forecasting.recipe import Recipe
+
+CANDLES = "candles"
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -44,20 +47,27 @@ class PooledSpread(keras.layers.Layer):
 def build_network(recipe: Recipe, z: NDArray[np.float64], *, step_features: int, features: int) -> Any:
     """A Keras model of (steps (B, W, S), last (B, F)) giving quantiles (B, H, Q) of y/(sigma·√h).
 
-    The log-widths of the recipe's towers are averaged. Their zero heads make it equal to z before training, or to
-    z averaged with its mirror image if the recipe is symmetric.
+    The log-widths of the recipe's towers are averaged; they see no candles. Rows whose flag says that their candles
+    are known take the log-width of one tower more, which sees them. Zero heads make the model equal to z before
+    training, or to z averaged with its mirror image if the recipe is symmetric.
     """
     steps = keras.Input((recipe.window, step_features), name="steps")
     last = keras.Input((features,), name="last")
-    widths = [_log_width(recipe, steps, last, tower) for tower in range(recipe.towers)]
-    mean = widths[0] if len(widths) == 1 else keras.layers.Average(name="mean_log_width")(widths)
+    plain_steps, plain_last = steps, last
+    if recipe.candle_decays:
+        plain_steps = steps[:, :, : len(STEP_FEATURES)]
+        plain_last = last[:, : features - len(candle_names(recipe))]
+    widths = [_log_width(recipe, plain_steps, plain_last, name) for name in _towers(recipe)[: recipe.towers]]
+    width = widths[0] if len(widths) == 1 else keras.layers.Average(name="mean_log_width")(widths)
+    if recipe.candle_decays:
+        width = keras.ops.where(last[:, -1:] > 0.5, _log_width(recipe, steps, last, CANDLES), width)
     shape = mirrored(z) if recipe.symmetric else z
     spread = PooledSpread(shape.tolist(), recipe.levels.index(0.5), name="quantiles")
     inputs = [steps, last] if recipe.lstm_units else [last]
-    return keras.Model(inputs, spread(mean), name="bands")
+    return keras.Model(inputs, spread(width), name="bands")
 
 
-def _log_width(recipe: Recipe, steps: Any, last: Any, tower: int) -> Any:
+def _log_width(recipe: Recipe, steps: Any, last: Any, tower: str) -> Any:
     """One tower's log-width (B, H): its linear head, plus an LSTM's if the recipe has one."""
     horizons = len(recipe.horizons)
     linear = keras.layers.Dense(horizons, kernel_initializer="zeros", name=_of_tower("linear_head", tower))(last)
@@ -74,15 +84,21 @@ def _log_width(recipe: Recipe, steps: Any, last: Any, tower: int) -> Any:
     return keras.layers.Add(name=_of_tower("log_width", tower))([linear, head(state)])
 
 
-def _of_tower(name: str, tower: int) -> str:
+def _towers(recipe: Recipe) -> list[str]:
+    """What the layers of each tower are told apart by, that of the candles last."""
+    plain = ["", *map(str, range(2, recipe.towers + 1))]
+    return [*plain, CANDLES] if recipe.candle_decays else plain
+
+
+def _of_tower(name: str, tower: str) -> str:
     """A layer's name; the first tower's are those of a network that has only one."""
-    return f"{name}_{tower + 1}" if tower else name
+    return f"{name}_{tower}" if tower else name
 
 
 def by_tower(model: Any, recipe: Recipe) -> Any:
     """A model of the same layers that gives each tower's own quantiles (B, K, H, Q)."""
     name = "log_width" if recipe.lstm_units else "linear_head"
-    widths = [model.get_layer(_of_tower(name, tower)).output for tower in range(recipe.towers)]
+    widths = [model.get_layer(_of_tower(name, tower)).output for tower in _towers(recipe)]
     quantiles = [model.get_layer("quantiles")(width) for width in widths]
     return keras.Model(model.inputs, keras.ops.stack(quantiles, axis=1))
 
@@ -97,7 +113,8 @@ def seed_everything(seed: int) -> None:
 class Trainer:
     """AdamW on the mean pinball loss: half an epoch of warm-up, then a cosine to zero.
 
-    Towers see the same batches and nothing of each other: each has a loss of its own.
+    Towers see the same batches and nothing of each other: each has a loss of its own, that of the candles over the
+    rows that have them.
     """
 
     def __init__(self, model: Any, recipe: Recipe, *, epoch_steps: int) -> None:
@@ -114,24 +131,38 @@ class Trainer:
         optimizer.build(model.trainable_variables)
         self.variables: list[Any] = [*model.variables, *optimizer.variables]
         towers = by_tower(model, recipe)
-        self._step = _compile_step(towers, optimizer, tf.constant(recipe.levels, dtype=tf.float32))
+        levels = tf.constant(recipe.levels, dtype=tf.float32)
+        self._step = _compile_step(towers, optimizer, levels, has_candles=bool(recipe.candle_decays))
 
     def step(self, batch: Batch) -> float:
-        """One step on (steps, last, targets (B, H) with NaN where masked, weights (B,)); returns the loss before it."""
+        """One step on (steps, last, targets (B, H) with NaN where masked, weights (B,)).
+
+        Returns the towers' mean loss before it; a row with candles counts by the tower that sees them.
+        """
         return float(self._step(*(tf.constant(array) for array in batch)))
 
 
-def _compile_step(towers: Any, optimizer: Any, levels: Any) -> Any:
+def _compile_step(towers: Any, optimizer: Any, levels: Any, *, has_candles: bool) -> Any:
     takes_steps = len(towers.inputs) > 1
 
     @tf.function(reduce_retracing=True)
     def step(steps: Any, last: Any, target: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
             quantiles = towers([steps, last] if takes_steps else [last], training=True)
-            losses = [masked_pinball(target, own, levels, weight) for own in tf.unstack(quantiles, axis=1)]
+            own = tf.unstack(quantiles, axis=1)
+            targets = [target] * len(own)
+            if has_candles:
+                known = last[:, -1:] > 0.5
+                targets[-1] = tf.where(known, target, np.nan)
+            losses = [
+                masked_pinball(settled, found, levels, weight) for settled, found in zip(targets, own, strict=True)
+            ]
             total = tf.add_n([*losses, *towers.losses])
         gradients = tape.gradient(total, towers.trainable_variables)
         optimizer.apply_gradients(zip(gradients, towers.trainable_variables, strict=True))
+        if has_candles:
+            served = [tf.where(known[:, :, None], own[-1], plain) for plain in own[:-1]]
+            losses = [masked_pinball(target, found, levels, weight) for found in served]
         return tf.add_n(losses) / len(losses)
 
     return step

@@ -14,8 +14,10 @@ class Recipe:
     Times are in steps of `frequency`. `decays` are the four λ of the variances, fastest first; the base
     variance is `base_share` of the second plus the rest of the third, and EWMA-N has its own `ewma_decay`.
     `range_steps` and `move_steps` are the spans of the range and move features, `breadth_decays` the λ of the
-    market's mean move (none in recipes before them), `calendar` is the one-hot feature. `lstm_units=0` leaves
-    the LSTM out: the linear baseline. `towers` networks, each with a loss of its own, are averaged inside one
+    market's mean move (none in recipes before them), `calendar` is the one-hot feature. `candle_decays` are the λ
+    of the variance realised within the steps, the last one the slow mean that the others are held against; a recipe
+    that has them has one tower more, for rows whose candles are known. `lstm_units=0` leaves the LSTM out: the linear
+    baseline. `towers` networks, each with a loss of its own, are averaged inside one
     graph, so that a forecast depends less on the seed. `training_share` is the share of the windows that an
     epoch draws; `weight_by_sigma` weighs each row's loss by its scale, as CRPS of log-returns does;
     `scale_years` is how much history the pooled quantiles are taken from. A `symmetric` network leaves out their
@@ -32,6 +34,7 @@ class Recipe:
     range_steps: tuple[int, ...] = ()
     move_steps: tuple[int, ...] = ()
     breadth_decays: tuple[float, ...] = ()
+    candle_decays: tuple[float, ...] = ()
     calendar: str = "weekday"
     window: int = 60
     dropout: float = 0.3
@@ -57,7 +60,7 @@ class Recipe:
     def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Rebuild a recipe from `as_dict`; TypeError for unknown or missing names."""
         values = dict(values)
-        for name in ("levels", "decays", "breadth_decays"):
+        for name in ("levels", "decays", "breadth_decays", "candle_decays"):
             values[name] = tuple(map(float, values.get(name, getattr(cls, name))))
         for name in ("horizons", "range_steps", "move_steps"):
             values[name] = tuple(map(int, values.get(name, getattr(cls, name))))
@@ -94,6 +97,7 @@ HOURLY = Recipe(
     base_share=0.5,
     ewma_decay=0.97,
     breadth_decays=(0.0, 0.6, 0.9, 0.98),
+    candle_decays=(0.0, 0.6, 0.9, 0.97, 0.995),
     calendar="hour_of_week",
     learning_rate=4e-3,
     lstm_head_l2=3e-4,

@@ -26,18 +26,22 @@ class Panel:
     """Prices of many coins at consecutive moments: each day's 00:00 UTC, or each full hour.
 
     `dates` (T,) datetime64[D] or [h] without holes; `coins` the N names in order; `prices` (T, N) in USD at
-    those moments, NaN where unknown. Of a window of a longer history, `steps_before` (N,) says how many prices each
-    coin has before it.
+    those moments, NaN where unknown. `realised` (T, N) is the variance of the log-price within the step that ended at
+    each moment, NaN where unknown, and None if no step's is known. Of a window of a longer history, `steps_before`
+    (N,) says how many prices each coin has before it.
     """
 
     dates: Dates
     coins: list[str]
     prices: Floats
     steps_before: NDArray[np.int64] | None = None
+    realised: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.prices.shape != (len(self.dates), len(self.coins)):
             raise ValueError(f"prices are {self.prices.shape}, not {(len(self.dates), len(self.coins))}")
+        if self.realised is not None and self.realised.shape != self.prices.shape:
+            raise ValueError(f"realised variances are {self.realised.shape}, not {self.prices.shape}")
         if len(self.dates) > 1 and not (np.diff(self.dates) == self.frequency.span(1)).all():
             raise ValueError(f"a panel's dates are consecutive {self.frequency.noun}s")
 
@@ -56,7 +60,8 @@ class Panel:
     def until(self, cutoff: date) -> "Panel":
         """What was known at `cutoff` (00:00 UTC of a date): every later row is gone."""
         end = int(np.searchsorted(self.dates, self.frequency.moment(cutoff), side="right"))
-        return Panel(self.dates[:end], self.coins, self.prices[:end], self.steps_before)
+        realised = None if self.realised is None else self.realised[:end]
+        return Panel(self.dates[:end], self.coins, self.prices[:end], self.steps_before, realised)
 
     @property
     def last_date(self) -> date:
@@ -139,10 +144,12 @@ def is_thin(panel: Panel, step: int) -> bool:
 
 
 def dataset_hash(panel: Panel) -> str:
-    """SHA-256 (hex) of the panel's coins, dates and prices: equal panels, equal hashes."""
+    """SHA-256 (hex) of the panel's coins, dates, prices and candles: equal panels, equal hashes."""
     digest = hashlib.sha256("\n".join(panel.coins).encode())
     digest.update(panel.dates.astype("<i8").tobytes())
-    digest.update(np.where(np.isnan(panel.prices), np.nan, panel.prices).astype("<f8").tobytes())
+    for figures in (panel.prices, panel.realised):
+        if figures is not None:
+            digest.update(np.where(np.isnan(figures), np.nan, figures).astype("<f8").tobytes())
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from predictions.forecasting import baselines
 from predictions.forecasting.artifact import Artifact, ArtifactError, read_artifact
 from predictions.forecasting.baselines import Scale
-from predictions.forecasting.features import STEP_FEATURES, Features, build_features, feature_names
+from predictions.forecasting.features import Features, build_features, feature_names, step_names
 from predictions.forecasting.recipe import Recipe
 from predictions.forecasting.residuals import JointResiduals, joint_residuals
 from predictions.forecasting.series import NO_PRICE, Floats, Panel, eligibility
@@ -61,13 +61,13 @@ class BandNetwork:
         try:
             self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             self._inputs = {node.name for node in self._session.get_inputs()}
-            probe = self.run(
-                np.zeros((1, recipe.window, len(STEP_FEATURES)), np.float32),
-                np.zeros((1, len(feature_names(recipe))), np.float32),
-            )
+            steps = np.zeros((2, recipe.window, len(step_names(recipe))), np.float32)
+            last = np.zeros((2, len(feature_names(recipe))), np.float32)
+            last[1] = 1  # with every flag set
+            probe = self.run(steps, last)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ArtifactError(f"the ONNX graph cannot be run: {error}") from error
-        if probe.shape != (1, len(recipe.horizons), len(recipe.levels)):
+        if probe.shape != (2, len(recipe.horizons), len(recipe.levels)):
             raise ArtifactError(f"the ONNX graph answers with the shape {probe.shape}")
         if not np.isfinite(probe).all() or (np.diff(probe, axis=2) < 0).any():
             raise ArtifactError("the ONNX graph answers with quantiles that are not finite and rising")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from predictions.forecasting.backtest import EWMA_N, FHS, LINEAR_HEAD, LSTM, BacktestResult, run_backtest, summary_json
 from predictions.forecasting.drift import reference_of
-from predictions.forecasting.features import STEP_FEATURES, feature_names
+from predictions.forecasting.features import candle_names, feature_names, step_names
 from predictions.forecasting.folders import read_csv_folder
 from predictions.forecasting.frequency import FREQUENCIES
 from predictions.forecasting.labels import Evidence
@@ -22,7 +22,7 @@ REFIT_DAYS = 366
 STEP_DAYS = {"daily": 1.0, "hourly": 7 / 24}  # seven hours reach every hour of the day within a week
 SOURCES = {
     "daily": "CoinGecko's daily chart: USD price at 00:00 UTC of each date",
-    "hourly": "hourly candles in USDT, of which the opening price is used",
+    "hourly": "hourly candles in USDT, of which the opening price is forecast",
 }
 
 
@@ -109,9 +109,7 @@ def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, sour
         f"- SHA-256 of the prices: `{trained.dataset_sha256}`.",
         "",
         "## Model",
-        f"- {metrics['parameters']:,} parameters in {recipe.towers} towers whose log-widths are averaged. Each is an "
-        f"LSTM {recipe.lstm_units} on {recipe.window} {noun}s of {len(STEP_FEATURES)} features and a linear head on "
-        f"{len(names)} features of the last {noun}, and learns by a loss of its own.",
+        *_towers(trained),
         f"- Features: {', '.join(names)}.",
         f"- Horizons ({noun}s): {', '.join(map(str, recipe.horizons))}. "
         f"Quantiles: {', '.join(map(str, recipe.levels))}.",
@@ -145,8 +143,25 @@ def write_card(trained: Trained, panel: Panel, held_out: BacktestResult, *, sour
     return "\n".join(lines)
 
 
+def _towers(trained: Trained) -> Iterator[str]:
+    recipe, noun = trained.recipe, trained.recipe.steps.noun
+    names, steps, candles = feature_names(recipe), step_names(recipe), candle_names(recipe)
+    towers = f"{recipe.towers} towers whose log-widths are averaged" if recipe.towers > 1 else "a tower"
+    plain_steps = [name for name in steps if name not in candles]
+    yield (
+        f"- {trained.metrics['parameters']:,} parameters in {towers}: an LSTM {recipe.lstm_units} on {recipe.window} "
+        f"{noun}s of {len(plain_steps)} features and a linear head on {len(names) - len(candles)} features of the last "
+        f"{noun}, with a loss of its own."
+    )
+    if candles:
+        yield (
+            f"- Where the highest and lowest prices within the {noun}s are known, a tower of {len(steps)} and "
+            f"{len(names)} features takes its place, trained on those rows alone."
+        )
+
+
 def _columns(frequency: str) -> str:
-    return "`date,price`" if frequency == "daily" else "`timestamp,open`"
+    return "`date,price`" if frequency == "daily" else "`timestamp,open,high,low,close`"
 
 
 def _spacing(held_out: BacktestResult) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from predictions.forecasting.artifact import Artifact, read_artifact, write_artifact
 from predictions.forecasting.baselines import Scale
 from predictions.forecasting.checkpoints import Checkpoints
-from predictions.forecasting.features import STEP_FEATURES, Features, build_features, feature_names
+from predictions.forecasting.features import Features, build_features, feature_names, step_names
 from predictions.forecasting.quantiles import horizon_scale, pooled_quantiles
 from predictions.forecasting.recipe import DAILY, Recipe
 from predictions.forecasting.series import Floats, Panel, dataset_hash
@@ -239,7 +239,7 @@ class _Fit:
         recipe = self.recipe
         network.seed_everything(self.seed)
         columns = self.features.last.shape[2]
-        model = network.build_network(recipe, self.scale.z, step_features=len(STEP_FEATURES), features=columns)
+        model = network.build_network(recipe, self.scale.z, step_features=len(step_names(recipe)), features=columns)
         if self.start is not None:
             model.set_weights(_matching_weights(model, self.start, recipe))
         share = max(1, round(len(self.training.rows) * recipe.training_share))
@@ -284,6 +284,7 @@ def _matching_weights(model: Any, start: Artifact, recipe: Recipe) -> list[NDArr
         "range_steps",
         "move_steps",
         "breadth_decays",
+        "candle_decays",
         "decays",
         "calendar",
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SEED_RETURNS = 20
+MIN_CANDLE = 1e-8  # a hundredth of a percent: a candle of equal prices is a quiet one, not one without size
 CAP_SIGMAS_SQUARED = 25.0
 MIN_SIGMA = 5e-4
 
@@ -34,3 +35,25 @@ def ewma_variances(returns: Floats, decays: Sequence[float]) -> Floats:
         current = np.where(seen >= SEED_RETURNS, np.maximum(current, MIN_SIGMA**2), np.nan)
         variances[:, t] = current
     return variances
+
+
+def realised_means(realised: Floats, decays: Sequence[float]) -> tuple[Floats, Floats]:
+    """Weighted means (K, T, N) of the known variances of candles (T, N) up to each step, λ^age being their weights.
+
+    Also which share (K, T, N) of all weight lies on steps whose candle is known. One candle counts for at most 25
+    times the mean of the last, slowest λ before it. NaN before any is known.
+    """
+    keep = np.asarray(decays, dtype=float)[:, None]
+    steps, coins = realised.shape
+    means, shares = np.full((2, len(keep), steps, coins), np.nan)
+    total, share = np.zeros((2, len(keep), coins))
+    known = np.isfinite(realised)
+    sizes = np.where(known, np.maximum(realised, MIN_CANDLE), 0.0)
+    mean = np.full_like(total, np.nan)
+    for t in range(steps):
+        limit = np.where(np.isfinite(mean[-1]), CAP_SIGMAS_SQUARED * mean[-1], np.inf)
+        total = keep * total + (1 - keep) * np.minimum(sizes[t], limit)
+        share = keep * share + (1 - keep) * known[t]
+        mean = np.divide(total, share, out=np.full_like(total, np.nan), where=share > 0)
+        means[:, t], shares[:, t] = mean, share
+    return means, shares

@@ -13,20 +13,18 @@ HOUR = timedelta(hours=1)
 HOURS = 32 * 24
 
 
-def write_hours(coin: Cryptocurrency, prices: list[float], *, last_close_at: datetime) -> None:
-    """Hourly slots whose closes are the given prices, the last one closing at the given full hour."""
+def write_hours(coin: Cryptocurrency, prices: list[float], *, last_close_at: datetime, samples: int = 12) -> None:
+    """Hourly slots whose closes are the given prices, the last one closing at the given full hour.
+
+    Their extremes lie up to a percent outside of both ends, by the hour.
+    """
     first = last_close_at - len(prices) * HOUR
-    openings = [prices[0], *prices[:-1]]
-    write_rows(
-        rows=[
-            (
-                coin.pk,
-                Interval.HOUR,
-                Slot(first + i * HOUR, opening, max(opening, close), min(opening, close), close, None, None, 1),
-            )
-            for i, (opening, close) in enumerate(zip(openings, prices, strict=True))
-        ]
-    )
+    rows = []
+    for i, (opening, close) in enumerate(zip([prices[0], *prices[:-1]], prices, strict=True)):
+        reach = 1 + 0.001 * (1 + i % 10)
+        high, low = max(opening, close) * reach, min(opening, close) / reach
+        rows.append((coin.pk, Interval.HOUR, Slot(first + i * HOUR, opening, high, low, close, None, None, samples)))
+    write_rows(rows=rows)
 
 
 def hourly_prices(seed: int, hours: int = HOURS) -> list[float]:

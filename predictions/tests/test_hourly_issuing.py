@@ -1,5 +1,6 @@
 """Forecasts by the hour are issued from what was known at a full hour, and from nothing later."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -91,6 +92,19 @@ def test_it_reads_each_close_at_the_end_of_its_hour(coins: list[Cryptocurrency])
     assert panel.prices.tobytes() == other.prices.tobytes()
 
 
+def test_it_reads_how_far_prices_went_within_each_hour_that_was_seen_often_enough(coins: list[Cryptocurrency]) -> None:
+    PriceData.objects.filter(coin=coins[1], interval="1h", at__gte=CUTOFF - 2 * HOUR).update(samples=5)
+    PriceData.objects.filter(coin=coins[1], interval="1h", at=CUTOFF - 3 * HOUR).update(samples=6)
+    panel = history.read_hours(until=NOW)
+    assert panel.realised is not None
+    candle = PriceData.objects.get(coin=coins[0], interval="1h", at=CUTOFF - HOUR)
+    expected = math.log(candle.high / candle.low) ** 2 / 2
+    expected -= (2 * math.log(2) - 1) * math.log(candle.close / candle.open) ** 2
+    assert panel.realised[panel.index_of(CUTOFF), panel.coins.index("bitcoin")] == pytest.approx(expected)
+    known = np.isfinite(panel.realised[:, panel.coins.index("coin-1")])
+    assert known[-4:].tolist() == [True, True, False, False]
+
+
 def test_it_reads_no_more_hours_than_it_needs_and_asks_once(coins: list[Cryptocurrency]) -> None:
     with CaptureQueriesContext(connection) as queries:
         panel = history.read_hours(until=NOW, hours=50)
@@ -128,6 +142,7 @@ def test_it_sees_what_the_back_test_sees_to_the_bit(coins: list[Cryptocurrency],
     row = panel.index_of(CUTOFF)
     places = np.array([panel.coins.index(coin.coingecko_id) for coin in coins[:3]])
     assert walked.eligible[row, places].all()
+    assert (walked.last[row, places, -1] == 1).all()  # the candles are known
     hashes = inputs_hashes(walked, Rows(np.full(3, row), places), Frequency.HOUR.recipe)
     live = [Prediction.objects.filter(coin=coin).values_list("inputs_sha256", flat=True)[0] for coin in coins[:3]]
     assert live == hashes

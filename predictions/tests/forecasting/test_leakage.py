@@ -1,18 +1,22 @@
 """The checks for leaks pass on this version, and each of them catches the leaks planted here."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from predictions.forecasting import backtest, features, folders, leakage, series, serving, training, windows
+from predictions.forecasting import backtest, candles, features, folders, leakage, series, serving, training, windows
 from predictions.forecasting.artifact import read_artifact
 from predictions.forecasting.forecasters import published
 from predictions.forecasting.leakage import CHECKS, Leak, Subject, run_checks, simulated_panel, subject_of
 from predictions.forecasting.series import Panel
 
+from .simulate import hours_with_candles
+
+HOURLY_STARTER = Path("predictions/starter/hourly")
 pytestmark = pytest.mark.second  # each fits and forecasts whole back-tests
 
 Patch = pytest.MonkeyPatch
@@ -21,6 +25,11 @@ Patch = pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def subject(starter_folder: Path) -> Subject:
     return subject_of(simulated_panel(), read_artifact(starter_folder))
+
+
+@pytest.fixture(scope="module")
+def hourly_subject() -> Subject:
+    return subject_of(hours_with_candles(185 * 24), read_artifact(HOURLY_STARTER))
 
 
 def test_it_finds_no_leak_in_this_version(subject: Subject) -> None:
@@ -101,6 +110,17 @@ def close_joined_by_date(patch: Patch) -> None:
     patch.setitem(folders.COLUMNS, "hourly", ("timestamp", "close"))
 
 
+def candle_known_when_it_opens(patch: Patch) -> None:
+    original = candles.Candles.onto
+
+    def planted(self: candles.Candles, panel: Panel) -> Panel:
+        found = original(self, panel)
+        assert found.realised is not None
+        return replace(found, realised=np.roll(found.realised, -1, axis=0))
+
+    patch.setattr(candles.Candles, "onto", planted)
+
+
 def serving_rounds_its_inputs(patch: Patch) -> None:
     original = serving.build_features
 
@@ -153,6 +173,7 @@ PLANTED: list[tuple[Callable[[Patch], None], str]] = [
     (overlapping_split, "training_ends_at_the_cutoff"),
     (live_point_kept, "an_unfinished_step_is_left_out"),
     (close_joined_by_date, "a_candle_is_joined_by_its_opening"),
+    (candle_known_when_it_opens, "a_candle_is_joined_by_its_opening"),
     (serving_rounds_its_inputs, "all_inputs_agree"),
     (back_test_computes_its_own_features, "all_inputs_agree"),
     (calibration_over_the_whole_period, "later_prices_change_no_back_test"),
@@ -168,6 +189,35 @@ def test_it_catches_a_planted_leak(
     plant(monkeypatch)
     with pytest.raises((Leak, ValueError)):
         check(subject)
+
+
+def candle_of_the_hour_that_begins(patch: Patch) -> None:
+    original = features.realised_means
+    patch.setattr(features, "realised_means", lambda found, decays: original(np.roll(found, -1, axis=0), decays))
+
+
+def candles_judged_by_all_of_them(patch: Patch) -> None:
+    original = features.realised_means
+
+    def planted(found: np.ndarray, decays: Any) -> Any:
+        means, shares = original(found, decays)
+        return np.concatenate([means[:-1], np.broadcast_to(np.nanmean(found, axis=0), means[-1:].shape)]), shares
+
+    patch.setattr(features, "realised_means", planted)
+
+
+@pytest.mark.parametrize("plant", [candle_of_the_hour_that_begins, candles_judged_by_all_of_them])
+def test_it_catches_a_candle_that_was_known_too_early(
+    hourly_subject: Subject, monkeypatch: Patch, plant: Callable[[Patch], None]
+) -> None:
+    leakage.later_prices_change_no_features(hourly_subject)
+    plant(monkeypatch)
+    with pytest.raises(Leak):
+        leakage.later_prices_change_no_features(hourly_subject)
+
+
+def test_it_finds_no_leak_in_hours_with_candles(hourly_subject: Subject) -> None:
+    assert {check.__name__: leak for check, leak in run_checks(hourly_subject) if leak} == {}
 
 
 def test_it_sees_every_check_fail_on_a_planted_leak() -> None:

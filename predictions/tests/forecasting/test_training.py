@@ -9,8 +9,8 @@ import pytest
 
 from predictions.forecasting.artifact import ArtifactError, read_artifact
 from predictions.forecasting.baselines import fhs
-from predictions.forecasting.features import build_features
-from predictions.forecasting.recipe import DAILY, LINEAR, Recipe
+from predictions.forecasting.features import build_features, feature_names, step_names
+from predictions.forecasting.recipe import DAILY, HOURLY, LINEAR, Recipe
 from predictions.forecasting.series import Panel, dataset_hash
 from predictions.forecasting.serving import BandNetwork, CoinForecast, load
 from predictions.forecasting.training import NotEnoughData, Trained, fit_scale, save, train, training_set
@@ -188,6 +188,72 @@ def test_each_tower_learns_as_it_would_alone() -> None:
         np.testing.assert_allclose(after[variable.path], variable.numpy(), atol=1e-6, err_msg=variable.path)
     assert np.abs(after["lstm_head_2/kernel"] - after["lstm_head/kernel"]).max() > 1e-4
     assert np.abs(after["lstm/lstm_cell/kernel"] - before["lstm/lstm_cell/kernel"]).max() > 1e-4
+
+
+def rows_with_and_without_candles(count: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (B, 72, 5) and features (B, F) drawn at random; every second row says that its candles are known."""
+    random = np.random.default_rng(7)
+    steps = random.normal(size=(count, recipe.window, len(step_names(recipe)))).astype(np.float32)
+    last = random.normal(size=(count, len(feature_names(recipe)))).astype(np.float32)
+    last[:, -1] = np.arange(count) % 2
+    return steps, last
+
+
+CANDLES_RECIPE = replace(HOURLY, lstm_units=4, dropout=0.0, epochs=1)
+CANDLES_Z = np.outer(np.ones(8), np.arange(-6.0, 7)) / 4
+
+
+@pytest.mark.slow
+def test_a_row_without_candles_is_answered_by_the_tower_that_sees_none() -> None:
+    from predictions.forecasting import network
+
+    recipe = CANDLES_RECIPE
+    steps, last = rows_with_and_without_candles(20, recipe)
+    model = network.build_network(recipe, CANDLES_Z, step_features=5, features=last.shape[1])
+    random = np.random.default_rng(5)
+    model.set_weights([random.normal(0, 0.2, variable.shape) for variable in model.weights])
+    other_steps, other_last = steps.copy(), last.copy()
+    other_steps[:, :, 3:] += 1
+    other_last[:, -1 - 5 : -1] += 1  # five columns of candles, and the flag
+    first = model([steps, last]).numpy()
+    second = model([other_steps, other_last]).numpy()
+    np.testing.assert_array_equal(first[::2], second[::2])
+    assert (np.abs(first[1::2] - second[1::2]).max(axis=(1, 2)) > 1e-3).all()
+    plain, candles = network.by_tower(model, recipe)([steps, last]).numpy().transpose(1, 0, 2, 3)
+    np.testing.assert_allclose(first[::2], plain[::2], rtol=1e-5)
+    np.testing.assert_allclose(first[1::2], candles[1::2], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_tower_of_candles_learns_from_rows_that_have_them_and_changes_no_other() -> None:
+    from predictions.forecasting import network
+
+    recipe = CANDLES_RECIPE
+    steps, last = rows_with_and_without_candles(64, recipe)
+    target = np.random.default_rng(8).normal(size=(64, 8)).astype(np.float32)
+    elsewhere = target.copy()
+    elsewhere[::2] *= 9  # rows without candles
+    unknown = last.copy()
+    unknown[:, -1] = 0
+    found = []
+    for columns, goals in ((last, target), (last, elsewhere), (unknown, target)):
+        network.seed_everything(3)
+        model = network.build_network(recipe, CANDLES_Z, step_features=5, features=last.shape[1])
+        trainer = network.Trainer(model, recipe, epoch_steps=3)
+        losses = [trainer.step((steps, columns, goals, np.ones(64, np.float32))) for _ in range(3)]
+        found.append(({variable.path: variable.numpy() for variable in model.weights}, losses))
+    (known, told), (moved, _), (without, told_without) = found
+    assert told[0] == told_without[0]  # all towers begin at z
+    assert told[2] != told_without[2]
+    candles = {name for name in known if "candles" in name}
+    assert len(candles) == len(known) / 2
+    for name, array in known.items():
+        if name in candles:
+            assert array.tobytes() == moved[name].tobytes(), name
+        else:
+            assert array.tobytes() == without[name].tobytes(), name
+    assert any(array.tobytes() != moved[name].tobytes() for name, array in known.items() if name not in candles)
+    assert any(array.tobytes() != without[name].tobytes() for name, array in known.items() if name in candles)
 
 
 @pytest.mark.slow
