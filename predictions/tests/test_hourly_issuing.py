@@ -302,7 +302,7 @@ def test_it_calibrates_hours_from_settled_hours_alone(coins: list[Cryptocurrency
     issue(now=tomorrow)
     later = Prediction.objects.filter(cutoff_at=CUTOFF + 24 * HOUR)
     assert set(later.filter(horizon_hours=1).values_list("multiplier_80", flat=True)) == {
-        1 + 0.25 * 25 / (25 + 100)
+        1 + 0.25 * 25 / (25 + 25)
     }  # drawn towards 1 by 25 dates
     assert set(later.filter(horizon_hours=2).values_list("multiplier_80", flat=True)) == {1.0}
 
