@@ -61,6 +61,10 @@ def lay_out(cursor: CursorWrapper, table: str, columns: Sequence[Column], rows: 
     described = ", ".join(f'"{column.name}" {column.kind.sql_type}' for column in columns)
     ending = " ON COMMIT DROP" if is_postgres() else ""
     cursor.execute(f'CREATE TEMPORARY TABLE IF NOT EXISTS "{table}" ({described}){ending}')
+    if is_postgres() and (long := [column for column in columns if column.kind in (Kind.TEXT, Kind.JSON)]):
+        # Read once and dropped: pressing 16 MB of sparklines together would take longer than writing them.
+        as_they_are = ", ".join(f'ALTER "{column.name}" SET STORAGE EXTERNAL' for column in long)
+        cursor.execute(f'ALTER TABLE "{table}" {as_they_are}')
     cursor.execute(f'DELETE FROM "{table}"')  # what an earlier call in the same transaction left
     names = ", ".join(f'"{column.name}"' for column in columns)
     if is_postgres():
