@@ -59,12 +59,8 @@ def lay_out(cursor: CursorWrapper, table: str, columns: Sequence[Column], rows: 
     millisecond, and a kept one would outlive a deployment that changes its columns.
     """
     described = ", ".join(f'"{column.name}" {column.kind.sql_type}' for column in columns)
-    ending = " ON COMMIT DROP" if is_postgres() else ""
-    cursor.execute(f'CREATE TEMPORARY TABLE IF NOT EXISTS "{table}" ({described}){ending}')
-    if is_postgres() and (long := [column for column in columns if column.kind in (Kind.TEXT, Kind.JSON)]):
-        # Read once and dropped: pressing 16 MB of sparklines together would take longer than writing them.
-        as_they_are = ", ".join(f'ALTER "{column.name}" SET STORAGE EXTERNAL' for column in long)
-        cursor.execute(f'ALTER TABLE "{table}" {as_they_are}')
+    create = f'CREATE TEMPORARY TABLE IF NOT EXISTS "{table}" ({described})'
+    cursor.execute(create + _on_postgres(table, columns) if is_postgres() else create)
     cursor.execute(f'DELETE FROM "{table}"')  # what an earlier call in the same transaction left
     names = ", ".join(f'"{column.name}"' for column in columns)
     if is_postgres():
@@ -73,6 +69,16 @@ def lay_out(cursor: CursorWrapper, table: str, columns: Sequence[Column], rows: 
         places = ", ".join(["%s"] * len(columns))
         adapted = [[adapt(value) for adapt, value in zip(_adapters(columns), row, strict=True)] for row in rows]
         cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({places})', adapted)
+
+
+def _on_postgres(table: str, columns: Sequence[Column]) -> str:
+    """What follows the columns: dropped at the commit, and long texts stored as they are, in the same call.
+
+    They are read once: pressing the 16 MB of a tick's sparklines together would take longer than writing them.
+    """
+    long = [column.name for column in columns if column.kind in (Kind.TEXT, Kind.JSON)]
+    storage = ", ".join(f'ALTER "{name}" SET STORAGE EXTERNAL' for name in long)
+    return " ON COMMIT DROP" + (f'; ALTER TABLE "{table}" {storage}' if long else "")
 
 
 def binary_copy(columns: Sequence[Column], rows: Iterable[Sequence[Any]]) -> io.BytesIO:
