@@ -123,7 +123,7 @@ def build_features(panel: Panel, recipe: Recipe = DAILY, *, newest: int | None =
             *_moves(filled, sigma, recipe.move_steps),
             *_breadth(panel, sigma, recipe.breadth_decays),
             _calendar(panel.dates, sigma.shape, recipe.calendar),
-            *_candles(panel, recipe.candle_decays),
+            *_candles(panel, recipe.candle_decays, newest),
         ]
         kept = slice(None if newest is None else -newest, None)
         clipped = [np.clip(c[kept], -FEATURE_CLIP, FEATURE_CLIP).astype(np.float32) for c in columns]
@@ -230,20 +230,22 @@ def _breadth(panel: Panel, sigma: Floats, decays: tuple[float, ...]) -> list[Flo
     return [np.broadcast_to(logs[:, None, :], (*sigma.shape, len(decays)))]
 
 
-def _candles(panel: Panel, decays: tuple[float, ...]) -> list[Floats]:
-    """log(what candles realised / its slow mean) / 2 (T, N, 1) for each λ, the market's mean of the first, the flag.
+def _candles(panel: Panel, decays: tuple[float, ...], newest: int | None) -> list[Floats]:
+    """What candles realised, as log(mean / slow mean) / 2 for each λ; the market's mean of the first λ; the flag.
 
-    Held against the slow mean of the same kind, so that it does not matter how many prices a candle is made of. 0
-    where the step's own candle is unknown, or half of the slow mean's weight: the flag says so.
+    (T, N, K + 1) for K decays, T being the newest steps alone if they are asked for. Held against the slow mean of the
+    same kind, so that it does not matter how many prices a candle is made of. 0 where the step's own candle is
+    unknown, or half of the slow mean's weight: the flag says so.
     """
     if not decays:
         return []
+    kept = slice(None if newest is None else -newest, None)
     if panel.realised is None:
-        return [np.zeros((*panel.prices.shape, len(decays) + 1))]
-    means, shares = realised_means(panel.realised, decays)
-    known = np.isfinite(panel.realised) & (shares[-1] >= MIN_CANDLE_SHARE)
+        return [np.zeros((*panel.prices[kept].shape, len(decays) + 1))]
+    means, shares = realised_means(panel.realised, decays, newest=newest)
+    known = np.isfinite(panel.realised[kept]) & (shares >= MIN_CANDLE_SHARE)
     logs = np.where(known, np.log(means[:-1] / means[-1]) / 2, 0.0)
-    used = known & moves_freely(panel)
+    used = known & moves_freely(panel)[kept]
     market = np.where(used, logs[0], 0.0).sum(axis=1) / np.maximum(used.sum(axis=1), 1)
     columns = [*logs, np.broadcast_to(market[:, None], known.shape), known.astype(float)]
     return [np.stack(columns, axis=2)]

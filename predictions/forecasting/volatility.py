@@ -37,15 +37,16 @@ def ewma_variances(returns: Floats, decays: Sequence[float]) -> Floats:
     return variances
 
 
-def realised_means(realised: Floats, decays: Sequence[float]) -> tuple[Floats, Floats]:
+def realised_means(realised: Floats, decays: Sequence[float], *, newest: int | None = None) -> tuple[Floats, Floats]:
     """Weighted means (K, T, N) of the known variances of candles (T, N) up to each step, λ^age being their weights.
 
-    Also which share (K, T, N) of all weight lies on steps whose candle is known. One candle counts for at most 25
-    times the mean of the last, slowest λ before it. NaN before any is known.
+    Also which share (T, N) of all weight of the last, slowest λ lies on steps whose candle is known. One candle counts
+    for at most 25 times the slowest mean before it. NaN before any is known. Of the `newest` steps alone, if given.
     """
     keep = np.asarray(decays, dtype=float)[:, None]
     steps, coins = realised.shape
-    means, shares = np.full((2, len(keep), steps, coins), np.nan)
+    first = 0 if newest is None else max(0, steps - newest)
+    means, shares = np.empty((len(keep), steps - first, coins)), np.empty((steps - first, coins))
     total, share = np.zeros((2, len(keep), coins))
     known = np.isfinite(realised)
     sizes = np.where(known, np.maximum(realised, MIN_CANDLE), 0.0)
@@ -55,5 +56,6 @@ def realised_means(realised: Floats, decays: Sequence[float]) -> tuple[Floats, F
         total = keep * total + (1 - keep) * np.minimum(sizes[t], limit)
         share = keep * share + (1 - keep) * known[t]
         mean = np.divide(total, share, out=np.full_like(total, np.nan), where=share > 0)
-        means[:, t], shares[:, t] = mean, share
+        if t >= first:
+            means[:, t - first], shares[t - first] = mean, share[-1]
     return means, shares

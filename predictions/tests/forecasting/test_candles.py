@@ -82,7 +82,9 @@ def test_it_averages_the_known_candles_alone() -> None:
     means, shares = realised_means(sizes, [0.5, 0.9])
     expected = [4, 4, (4 / 8 + 1 / 2) / (5 / 8), (4 / 16 + 1 / 4 + 2 / 2) / (13 / 16)]
     np.testing.assert_allclose(means[0, :, 0] * 1e4, expected)
-    np.testing.assert_allclose(shares[0, :, 0], [1 / 2, 1 / 4, 5 / 8, 13 / 16])
+    np.testing.assert_allclose(shares[:, 0], [0.1, 0.09, 0.181, 0.2629])
+    last, share = realised_means(sizes, [0.5, 0.9], newest=2)
+    assert (last.tobytes(), share.tobytes()) == (means[:, 2:].tobytes(), shares[2:].tobytes())
 
 
 def test_it_lets_no_single_candle_dominate_and_none_be_without_size() -> None:

@@ -193,14 +193,18 @@ def test_it_catches_a_planted_leak(
 
 def candle_of_the_hour_that_begins(patch: Patch) -> None:
     original = features.realised_means
-    patch.setattr(features, "realised_means", lambda found, decays: original(np.roll(found, -1, axis=0), decays))
+    patch.setattr(
+        features,
+        "realised_means",
+        lambda found, decays, **options: original(np.roll(found, -1, axis=0), decays, **options),
+    )
 
 
 def candles_judged_by_all_of_them(patch: Patch) -> None:
     original = features.realised_means
 
-    def planted(found: np.ndarray, decays: Any) -> Any:
-        means, shares = original(found, decays)
+    def planted(found: np.ndarray, decays: Any, **options: Any) -> Any:
+        means, shares = original(found, decays, **options)
         return np.concatenate([means[:-1], np.broadcast_to(np.nanmean(found, axis=0), means[-1:].shape)]), shares
 
     patch.setattr(features, "realised_means", planted)
