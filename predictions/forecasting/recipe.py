@@ -17,9 +17,9 @@ class Recipe:
     market's mean move (none in recipes before them), `calendar` is the one-hot feature. `candle_decays` are the λ
     of the variance realised within the steps, the last one the slow mean that the others are held against; a recipe
     that has them has one tower more, for rows whose candles are known. `lstm_units=0` leaves the LSTM out: the linear
-    baseline. `towers` networks, each with a loss of its own, are averaged inside one
-    graph, so that a forecast depends less on the seed. `training_share` is the share of the windows that an
-    epoch draws; `weight_by_sigma` weighs each row's loss by its scale, as CRPS of log-returns does;
+    baseline. `towers` networks, each with a loss of its own, are averaged inside one graph, so that a forecast depends
+    less on the seed. `training_share` is the share of the windows that an epoch draws; `weight_by_sigma` weighs each
+    row's loss by its scale, as CRPS of log-returns does;
     `scale_years` is how much history the pooled quantiles are taken from. A `symmetric` network leaves out their
     lean: which way a market went for years says nothing about where it goes.
     """

@@ -35,8 +35,8 @@ def panel() -> Panel:
 
 
 def test_it_measures_the_variance_of_a_random_walk_within_each_step() -> None:
-    found = hours_with_candles(4000, within=2000)
-    calm = (np.arange(1, 4000) - 1) // 100 % 2 == 0
+    found = hours_with_candles(1000, within=1000)
+    calm = (np.arange(1, 1000) - 1) // 100 % 2 == 0
     means = [np.nanmean(within(found)[1:][part]) for part in (calm, ~calm)]
     np.testing.assert_allclose(np.sqrt(means), [0.004, 0.008], rtol=0.05)
 
